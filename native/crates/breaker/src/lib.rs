@@ -1,0 +1,1 @@
+//! # trunkline-breaker: Circuit breaker, outlier ejection, retry budget.

@@ -1,0 +1,1 @@
+//! # trunkline-engine: The data plane: worker threads, connections, upstream pools, health checks, snapshots.

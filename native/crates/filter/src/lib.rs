@@ -1,0 +1,1 @@
+//! # trunkline-filter: The gateway's filter chain: authentication, limits, CORS, rewriting. No sockets.

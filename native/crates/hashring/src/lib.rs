@@ -1,0 +1,1 @@
+//! # trunkline-hashring: Consistent hashing: ketama, Maglev, jump, rendezvous, bounded load.

@@ -1,0 +1,22 @@
+//! # trunkline-pybridge: the Python face of the native crates.
+//!
+//! The only crate that knows PyO3, one file per exposed thing; this file is the table of contents.
+//! Short calls (a ring lookup, a limiter check) keep the interpreter attached: detaching costs more than they do.
+
+mod balance;
+mod breaker;
+mod error;
+mod hashring;
+mod ratelimit;
+
+use pyo3::prelude::*;
+
+/// The extension module `trunkline_native._native`; `trunkline_native` re-exports its public names.
+#[pymodule(name = "_native", gil_used = false)]
+fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::register(module)?;
+    hashring::register(module)?;
+    ratelimit::register(module)?;
+    balance::register(module)?;
+    breaker::register(module)
+}

@@ -1,0 +1,1 @@
+//! # trunkline-telemetry: Counters, histograms, Prometheus text, JSON access log.

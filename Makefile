@@ -1,0 +1,107 @@
+# Every job of this repository has one name here; CI runs the same names (.ci/run).
+# `make run` and `make test` install what they need first, so on a fresh machine they are the only two to know.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# uv otherwise tries to download a Python of its own; the system's 3.11 or newer is the one we mean.
+export UV_PYTHON_DOWNLOADS := never
+# From the repository root `import gateway` would otherwise find the folder instead of trunkline.gateway.
+export PYTHONSAFEPATH := 1
+
+UV = $(shell tools/find-uv)
+BIN := .venv/bin
+CARGO := cargo --quiet
+WORKSPACE := --manifest-path native/Cargo.toml --workspace --locked
+FUZZ_SECONDS ?= 600
+FUZZ_MANIFEST := native/fuzz/Cargo.toml
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+# --- build ------------------------------------------------------------------------------------------
+
+.PHONY: tools
+tools:
+	@tools/install-system build
+
+.PHONY: tools-test
+tools-test:
+	@tools/install-system build test
+
+.PHONY: install
+install: tools ## Install what is missing, build the native module, make .venv
+	$(UV) sync --locked
+
+.PHONY: build
+build: tools ## Build the wheels and source archives of both distributions into dist/
+	$(UV) build --all-packages
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf .venv .tools build dist native/target native/fuzz/target loadtests/results
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -prune -exec rm -rf {} +
+	rm -f native/python/trunkline_native/*.so
+
+# --- check ------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: install ## Rewrite the sources in the agreed format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	cargo fmt --all --manifest-path native/Cargo.toml
+
+.PHONY: lint
+lint: install typecheck stubtest lint-rust ## All checks that run no test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: lint-rust
+lint-rust: tools
+	cargo fmt --all --check --manifest-path native/Cargo.toml
+	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+
+.PHONY: typecheck
+typecheck: install ## mypy --strict over the package, the examples and the load tests
+	$(BIN)/mypy
+	$(BIN)/mypy examples loadtests
+
+.PHONY: stubtest
+stubtest: install ## Compare the native module with its stubs
+	MYPYPATH=native/python $(BIN)/python -m mypy.stubtest trunkline_native --allowlist tools/stubtest-allowlist
+
+# --- test -------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: tools-test test-native test-python ## Install what is missing and run every test
+
+.PHONY: test-native
+test-native: tools ## The Rust crates' own tests
+	cargo test $(WORKSPACE)
+
+.PHONY: test-python
+test-python: tools-test install ## The tests under tests/
+	$(BIN)/pytest
+
+.PHONY: bench
+bench: install ## The native algorithms against the packages people use today
+	$(BIN)/pytest --benchmark-only
+
+# --- run and load -----------------------------------------------------------------------------------
+
+.PHONY: run
+run: install ## Start the quick start: balancer, gateways and demo services on loopback
+	@$(BIN)/python examples/quickstart/run.py
+
+.PHONY: load
+load: install ## Mixed Locust load over the quick start, with a report in loadtests/results/
+	@$(BIN)/python loadtests/locust/run.py $(if $(HOST),--host $(HOST))
+
+.PHONY: load-ui
+load-ui: install ## The same with Locust's web page
+	@$(BIN)/python loadtests/locust/run.py --ui $(if $(HOST),--host $(HOST))

@@ -1,0 +1,1 @@
+"""Load tests: Locust scenarios and side-by-side runs against other proxies."""

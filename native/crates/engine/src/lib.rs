@@ -1,1 +1,3 @@
 //! # trunkline-engine: The data plane: worker threads, connections, upstream pools, health checks, snapshots.
+
+pub mod plan;

@@ -7,8 +7,6 @@ SHELL := /bin/bash
 
 # uv otherwise tries to download a Python of its own; the system's 3.11 or newer is the one we mean.
 export UV_PYTHON_DOWNLOADS := never
-# From the repository root `import gateway` would otherwise find the folder instead of trunkline.gateway.
-export PYTHONSAFEPATH := 1
 
 UV = $(shell tools/find-uv)
 BIN := .venv/bin
@@ -73,7 +71,7 @@ typecheck: install ## mypy --strict over the package, the examples and the load 
 
 .PHONY: stubtest
 stubtest: install ## Compare the native module with its stubs
-	MYPYPATH=native/python $(BIN)/python -m mypy.stubtest trunkline_native --allowlist tools/stubtest-allowlist
+	MYPYPATH=native/python $(BIN)/stubtest trunkline_native --allowlist tools/stubtest-allowlist
 
 # --- test -------------------------------------------------------------------------------------------
 

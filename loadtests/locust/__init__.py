@@ -1,0 +1,1 @@
+"""Locust: a mixed scenario over the quick start, on this machine or against a remote one."""

@@ -25,7 +25,7 @@ pub enum Framing {
 #[repr(u8)]
 pub enum Field {
     Other,
-    /// Hop-by-hop: `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`?, `Upgrade`, `Proxy-Authenticate`…,
+    /// Hop-by-hop: `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, `Proxy-Authenticate`…,
     /// and whatever `Connection` names (RFC 9110 §7.6.1). Never forwarded.
     HopByHop,
     Host,
@@ -37,6 +37,22 @@ pub enum Field {
     Via,
     RequestId,
 }
+
+/// Room for the headers of one message; more than 32 spill to the heap, once per buffer.
+pub type HeaderBuffer<'b> = smallvec::SmallVec<[Header<'b>; 32]>;
+
+/// What a head may take. The connection's owner fills it from its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of the whole head, request line included.
+    pub head_bytes: usize,
+    /// Header lines, at most [`MAX_HEADERS`].
+    pub headers: usize,
+    pub target_bytes: usize,
+}
+
+/// The parser's table lives on the stack: 128 slots of 32 bytes.
+pub const MAX_HEADERS: usize = 128;
 
 /// One header line; `name` as received (names compare case-insensitively).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +78,8 @@ pub struct RequestHead<'b, 'h> {
     pub authority: &'b str,
     pub headers: &'h [Header<'b>],
     pub framing: Framing,
+    /// As declared, 0 included.
+    pub content_length: Option<u64>,
     /// The client wants to keep the connection (RFC 9112 §9.3).
     pub keep_alive: bool,
     pub expects_continue: bool,
@@ -80,7 +98,10 @@ pub struct ResponseHead<'b, 'h> {
     pub reason: &'b [u8],
     pub version: Version,
     pub headers: &'h [Header<'b>],
+    /// What follows on the wire: nothing for HEAD, 1xx, 204, 304, whatever the head declares.
     pub framing: Framing,
+    /// As declared; kept for HEAD and 304, where no body follows.
+    pub content_length: Option<u64>,
     /// The upstream will keep the connection.
     pub keep_alive: bool,
     /// Value of `Upgrade` in a 101.

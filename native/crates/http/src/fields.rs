@@ -1,0 +1,59 @@
+//! Which header lines mean something to a proxy, found by length first: most names are dismissed by one comparison.
+
+use crate::head::{Field, Header};
+
+/// Classifies a header name (RFC 9110 §7.6.1 for the hop-by-hop ones).
+pub(crate) fn classify(name: &str) -> Field {
+    let candidates: &[(&str, Field)] = match name.len() {
+        2 => &[("te", Field::HopByHop)],
+        3 => &[("via", Field::Via)],
+        4 => &[("host", Field::Host)],
+        6 => &[("expect", Field::Expect)],
+        7 => &[("upgrade", Field::HopByHop)],
+        9 => &[("forwarded", Field::Forwarding)],
+        10 => &[("connection", Field::HopByHop), ("keep-alive", Field::HopByHop)],
+        12 => &[("x-request-id", Field::RequestId)],
+        // HTTP2-Settings belongs to an h2c upgrade, which is never passed on.
+        14 => &[("content-length", Field::Framing), ("http2-settings", Field::HopByHop)],
+        15 => &[("x-forwarded-for", Field::Forwarding)],
+        16 => &[("x-forwarded-host", Field::Forwarding), ("proxy-connection", Field::HopByHop)],
+        17 => &[("transfer-encoding", Field::Framing), ("x-forwarded-proto", Field::Forwarding)],
+        18 => &[("proxy-authenticate", Field::HopByHop)],
+        19 => &[("proxy-authorization", Field::HopByHop)],
+        _ => return Field::Other,
+    };
+    candidates
+        .iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        .map_or(Field::Other, |(_, field)| *field)
+}
+
+/// Calls `visit` for each member of a comma-separated list, white space trimmed, empty members left out (RFC 9110 §5.6.1).
+pub(crate) fn list_members<'v>(value: &'v [u8], mut visit: impl FnMut(&'v [u8])) {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+        .for_each(&mut visit);
+}
+
+/// Takes the headers that `Connection` names out of the forwarded set (RFC 9110 §7.6.1). Only plain end-to-end fields can be
+/// named: a client must not be able to strike out Host, framing or the proxy's own fields.
+pub(crate) fn strike_named(headers: &mut [Header<'_>], named: &[&[u8]]) {
+    for header in headers.iter_mut().filter(|header| header.field == Field::Other) {
+        if named.iter().any(|name| header.name.as_bytes().eq_ignore_ascii_case(name)) {
+            header.field = Field::HopByHop;
+        }
+    }
+}
+
+/// Parses Content-Length: digits only, at most 2^63-1 so that sums never overflow (RFC 9110 §8.6).
+pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > 19 {
+        return None;
+    }
+    let length = value.iter().try_fold(0u64, |sum, &byte| {
+        byte.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')))
+    })?;
+    (length <= i64::MAX as u64).then_some(length)
+}

@@ -1,7 +1,7 @@
 """Side-by-side benchmark: trunkline, nginx and HAProxy under the same load on the same machine.
 
-``python -m loadtests.peers`` from the repository root runs it; ``quick.py`` is the short form that
-measures one proxy that already runs.
+``run.py`` measures everything and writes the report; ``quick.py`` measures one proxy that already
+runs.
 """
 
 import sys

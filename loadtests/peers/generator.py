@@ -1,8 +1,8 @@
 """The load generators: wrk for full speed, h2load for a fixed rate.
 
-Both are run to completion as child processes bound to the generator's core. wrk keeps one request
-in flight on each connection; its figures come from ``wrk_report.lua``, unrounded. h2load paces each
-connection, and its log of single requests gives true percentiles.
+Both run to completion as child processes bound to the generator's cores. wrk keeps one request in
+flight on each connection; ``wrk_report.lua`` gives its figures unrounded. h2load paces each
+connection on its own clock, and its log of single requests gives true percentiles.
 """
 
 import json
@@ -10,12 +10,20 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-WRK_REPORT = Path(__file__).with_name("wrk_report.lua")
+_WRK_REPORT = Path(__file__).with_name("wrk_report.lua")
+_WRK_ROUTES = Path(__file__).with_name("wrk_routes.lua")
+_WRK_PACED = Path(__file__).with_name("wrk_paced.lua")
+_WRK_ERRORS = ("connect_errors", "read_errors", "write_errors", "timeouts", "bad_status")
+# How long a generator may take beyond its measuring time before it counts as hung.
+_GRACE_S = 30
+# Connections are opened this far apart, so that their clocks do not tick in one burst: with all
+# opened at once 64 requests leave in the same 100 µs and their own queue is what is measured.
+_START_INTERVAL_MS = 1
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a generator saw: counts, seconds, microseconds."""
+    """What a generator saw: counts, seconds, bytes on the wire, microseconds."""
 
     requests: int
     duration_s: float
@@ -27,7 +35,7 @@ class Load:
 
     @property
     def failed(self) -> int:
-        """Requests that were not answered with 2xx or 3xx, whatever the reason."""
+        """Requests without a good answer, whatever the reason."""
         return sum(self.errors.values())
 
     @property
@@ -35,27 +43,59 @@ class Load:
         """Throughput."""
         return self.requests / self.duration_s
 
-    def as_json(self) -> dict[str, object]:
-        """For the raw result file."""
-        return {**asdict(self), "requests_per_second": self.requests_per_second}
+    def figures(self) -> dict[str, float]:
+        """Everything as one flat table for the raw results."""
+        figures = {**asdict(self), **self.errors, "failed": self.failed}
+        del figures["errors"]
+        return {**figures, "requests_per_second": self.requests_per_second}
 
 
-def run_wrk(url: str, *, connections: int, seconds: float, cores: set[int], headers: tuple[str, ...] = ()) -> Load:
-    """Run wrk with one thread.
+@dataclass(frozen=True)
+class Target:
+    """Where the requests go.
+
+    Attributes:
+        url: Full URL; with ``route_count`` only its authority counts.
+        connections: Client connections.
+        cores: Where the generator runs.
+        headers: Sent with each request.
+        route_count: Walk over ``/r/0`` to ``/r/N-1`` instead of asking the one path.
+    """
+
+    url: str
+    connections: int
+    cores: set[int]
+    headers: dict[str, str]
+    route_count: int = 0
+
+
+def run_wrk(target: Target, seconds: float) -> Load:
+    """Full speed for whole seconds.
 
     Raises:
-        RuntimeError: If wrk failed or hung.
+        RuntimeError: If wrk failed.
+        subprocess.TimeoutExpired: If it hung.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", "-s", str(WRK_REPORT)]
-    for header in headers:
-        command += ["-H", header]
-    output = _run([*command, url], seconds, cores)
-    return _parse_wrk(output)
+    if target.route_count:
+        return _wrk(_WRK_ROUTES, target, seconds, str(target.route_count))
+    return _wrk(_WRK_REPORT, target, seconds)
 
 
-def _parse_wrk(output: str) -> Load:
-    raw = json.loads(output.splitlines()[-1])
-    kinds = ("connect_errors", "read_errors", "write_errors", "timeouts", "bad_status")
+def run_wrk_paced(target: Target, seconds: float, pause_ms: float) -> Load:
+    """Walk over the routes, each connection pausing ``pause_ms`` on average between requests.
+
+    Raises:
+        RuntimeError: If wrk failed.
+        subprocess.TimeoutExpired: If it hung.
+    """
+    return _wrk(_WRK_PACED, target, seconds, str(target.route_count), str(pause_ms))
+
+
+def _wrk(script: Path, target: Target, seconds: float, *arguments: str) -> Load:
+    command = ["wrk", "-t1", f"-c{target.connections}", f"-d{seconds:.0f}s", "--latency"]
+    command += ["-s", str(script), *_header_options(target), target.url]
+    command += ["--", *arguments] if arguments else []
+    raw = json.loads(_run(command, seconds, target.cores).splitlines()[-1])
     return Load(
         requests=raw["requests"],
         duration_s=raw["duration_us"] / 1e6,
@@ -63,13 +103,65 @@ def _parse_wrk(output: str) -> Load:
         p50_us=raw["p50_us"],
         p99_us=raw["p99_us"],
         max_us=raw["max_us"],
-        errors={kind: raw[kind] for kind in kinds},
+        errors={kind: raw[kind] for kind in _WRK_ERRORS},
     )
 
 
+def run_h2load(target: Target, seconds: float, requests_per_second: float, log: Path) -> Load:
+    """HTTP/1.1 at a fixed rate over all connections, each with its own clock.
+
+    A connection whose answer is late sends its next request late: a stall is counted once per
+    connection, not once per request that should have been sent meanwhile.
+
+    Args:
+        target: Where to.
+        seconds: How long.
+        requests_per_second: Over all connections.
+        log: File for the log of single requests; overwritten.
+
+    Raises:
+        RuntimeError: If h2load failed.
+        subprocess.TimeoutExpired: If it hung.
+    """
+    rate_each = max(1, round(requests_per_second / target.connections))
+    total = round(rate_each * seconds) * target.connections
+    log.unlink(missing_ok=True)
+    command = ["h2load", "--h1", "-t1", f"-c{target.connections}", f"-n{total}"]
+    command += [f"--rps={rate_each}", "--rate=1", f"--rate-period={_START_INTERVAL_MS}ms"]
+    command += [f"--log-file={log}", *_header_options(target), target.url]
+    _run(command, seconds, target.cores)
+    return _read_h2load_log(log, total)
+
+
+def _read_h2load_log(log: Path, total: int) -> Load:
+    """Columns: start (µs since the epoch), status (-1 if it failed), microseconds it took."""
+    rows = [tuple(map(int, line.split("\t"))) for line in log.read_text().splitlines()]
+    times_us = sorted(row[2] for row in rows)
+    ends_us = [row[0] + row[2] for row in rows]
+    bad_status = sum(row[1] != 200 for row in rows)
+    return Load(
+        requests=len(rows),
+        duration_s=(max(ends_us) - min(row[0] for row in rows)) / 1e6,
+        response_bytes=0,
+        p50_us=times_us[len(times_us) // 2],
+        p99_us=times_us[len(times_us) * 99 // 100],
+        max_us=times_us[-1],
+        errors={"bad_status": bad_status, "unanswered": total - len(rows)},
+    )
+
+
+def _header_options(target: Target) -> list[str]:
+    options: list[str] = []
+    for name, value in target.headers.items():
+        options += ["-H", f"{name}: {value}"]
+    return options
+
+
 def _run(command: list[str], seconds: float, cores: set[int]) -> str:
-    pinned = ["taskset", "-c", ",".join(map(str, cores)), *command]
-    done = subprocess.run(pinned, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    pinned = ["taskset", "-c", ",".join(map(str, sorted(cores))), *command]
+    done = subprocess.run(
+        pinned, capture_output=True, text=True, timeout=seconds + _GRACE_S, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout

@@ -1,8 +1,8 @@
 """Requests per CPU-second of a proxy that already runs, in a few seconds.
 
-``python loadtests/peers/quick.py --port 9200 --pid PID [--backend-port 9100]``: for the author of an
-engine, in his loop. Binds the proxy to core 0, and wrk (and the backend, if asked to start one) to
-core 1. One round, no peers, no verdict: the side-by-side run is ``python -m loadtests.peers``.
+``python loadtests/peers/quick.py --port 9200 --pid PID [--backend-port 9100]``: for the author
+of an engine. Binds the proxy to core 0, and wrk (and the backend, if asked to start one) to
+core 1. One round, no peers, no verdict: the side-by-side run is ``run.py``.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from loadtests.peers.backend import start_backend
-from loadtests.peers.generator import run_wrk
+from loadtests.peers.generator import Target, run_wrk
 from testkit import procfs
 
 PROXY_CORES, OTHER_CORES = {0}, {1}
@@ -22,7 +22,7 @@ PROXY_CORES, OTHER_CORES = {0}, {1}
 
 def main() -> None:
     """Parse the command line, measure, print one line per number of connections."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", type=int, required=True, help="where the proxy listens")
     parser.add_argument("--pid", type=int, required=True, help="the proxy's process id")
     parser.add_argument("--backend-port", type=int, help="start the nginx backend on this port")
@@ -43,12 +43,13 @@ def _measure(options: argparse.Namespace, connections: int) -> str:
     pids = procfs.family(options.pid)
     for pid in pids:
         procfs.pin(pid, PROXY_CORES)
+    headers = dict(header.split(": ", 1) for header in options.header)
     url = f"http://127.0.0.1:{options.port}{options.path}"
-    common = {"connections": connections, "cores": OTHER_CORES, "headers": tuple(options.header)}
-    run_wrk(url, seconds=1, **common)
-    cpu_before = sum(map(procfs.cpu_seconds, pids))
-    load = run_wrk(url, seconds=options.seconds, **common)
-    cpu_s = sum(map(procfs.cpu_seconds, pids)) - cpu_before
+    target = Target(url, connections, OTHER_CORES, headers)
+    run_wrk(target, seconds=1)
+    cpu_before_s = sum(map(procfs.cpu_seconds, pids))
+    load = run_wrk(target, options.seconds)
+    cpu_s = sum(map(procfs.cpu_seconds, pids)) - cpu_before_s
     return (
         f"{connections:5} connections: {load.requests / cpu_s / 1000:7.1f} k requests/CPU-s  "
         f"({load.requests_per_second / 1000:.1f} k/s, CPU {cpu_s / load.duration_s:.0%}, "

@@ -1,0 +1,99 @@
+"""What every subject has: a configuration, a command, a way to reload, and its processes.
+
+A subject runs in the foreground in its own directory, on one loopback port, bound to the proxy's
+core. It is measured as the sum over its process and all descendants.
+"""
+
+import subprocess
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from testkit import procfs
+from testkit.ports import is_listening
+from testkit.process import Process
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The work a subject is configured for.
+
+    Attributes:
+        directory: Its own, empty.
+        port: Where it listens on 127.0.0.1.
+        backend_port: Where it forwards to on 127.0.0.1.
+        route_count: 0 = everything goes to the backend; else that many exact paths ``/r/N``.
+        gateway_chain: Put the gateway filters before the proxying, for subjects that have them.
+    """
+
+    directory: Path
+    port: int
+    backend_port: int
+    route_count: int = 0
+    gateway_chain: bool = False
+
+    def route_paths(self) -> list[str]:
+        """The exact paths of the routes."""
+        return [f"/r/{number}" for number in range(self.route_count)]
+
+
+class Subject(ABC):
+    """A proxy that runs while the ``with`` block does."""
+
+    name: ClassVar[str]
+    # Whether it has a gateway chain of its own; the others stand for plain proxying there.
+    has_gateway_chain: ClassVar[bool] = False
+
+    def __init__(self, setup: Setup, cores: set[int]) -> None:
+        self.setup = setup
+        self.config_path = setup.directory / f"{self.name}.conf"
+        self.write_config()
+        self.process = Process(
+            self.command(), directory=setup.directory, name=self.name, cores=cores
+        ).wait_ready(lambda: is_listening(setup.port))
+
+    def write_config(self) -> None:
+        """(Re)write the configuration file."""
+        self.config_path.write_text(self.config())
+
+    @abstractmethod
+    def config(self) -> str:
+        """The whole configuration text."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Program and arguments, staying in the foreground."""
+
+    @abstractmethod
+    def reload(self) -> None:
+        """Ask the running program to take up the configuration file again."""
+
+    @classmethod
+    @abstractmethod
+    def version(cls) -> str:
+        """One line for the report."""
+
+    def url(self, path: str) -> str:
+        """Where a path of the backend is reached through this subject."""
+        return f"http://127.0.0.1:{self.setup.port}{path}"
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far."""
+        return sum(map(procfs.cpu_seconds, procfs.family(self.process.pid)))
+
+    def rss_bytes(self) -> int:
+        """Resident memory of all its processes (shared pages count in each)."""
+        return sum(map(procfs.rss_bytes, procfs.family(self.process.pid)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+
+
+def first_output_line(command: list[str]) -> str:
+    """What a program says first, on either stream (nginx -v talks to stderr)."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    return (done.stdout + done.stderr).splitlines()[0]

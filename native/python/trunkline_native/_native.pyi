@@ -1,5 +1,15 @@
 """The extension module. Times are seconds (float) at this boundary; inside they are nanoseconds."""
 
+__all__ = [
+    "RingError",
+    "RingEmptyError",
+    "QuotaError",
+    "BalanceError",
+    "NoServerError",
+    "BreakerError",
+    "BreakerOpenError",
+]
+
 # --- errors ---------------------------------------------------------------------------------------
 
 class RingError(ValueError): ...

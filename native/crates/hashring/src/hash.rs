@@ -77,7 +77,7 @@ fn avalanche(mut hash: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// From the `xxhash` package of PyPI (the reference C code), `xxh64(data, seed)`.
+    /// From the `xxhash` package of `PyPI` (the reference C code), `xxh64(data, seed)`.
     #[test]
     fn agrees_with_the_reference_implementation() {
         let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -11,7 +11,8 @@
 //!
 //! The time out is `base_ejection_ns` times the number of ejections in a row, at most `max_ejection_ns`; each
 //! `base_ejection_ns` that a server then stays in takes one off that number. One server may be out whatever the share is, if
-//! there are two or more. Below `panic_threshold` of servers left, the caller should use all of them, the ejected ones
+//! there are two or more. Servers that behave alike differ by less than chance would make them, and the least of nothing is an
+//! outlier too; so the standard deviation counts as at least the binomial one of the server's calls (Envoy's does not). Below `panic_threshold` of servers left, the caller should use all of them, the ejected ones
 //! too: [`Outliers::usable`]. (Envoy's outlier detection; the defaults are Envoy's where it has the same setting.)
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -219,13 +220,15 @@ impl Outliers {
         let deviations = settings.deviations.filter(|_| now_ns >= record.compare_after_ns)?;
         record.compare_after_ns = now_ns.saturating_add(settings.window_ns / BUCKETS as u64);
         drop(record);
-        let threshold = self.success_rate_threshold(deviations, now_ns)?;
+        let (mean, deviation) = self.success_rates(now_ns)?;
+        let chance = (mean * (1.0 - mean) / calls as f64).sqrt();
+        let threshold = mean - deviations * deviation.max(chance);
         (success_rate([calls, failures]) < threshold).then_some(Reason::SuccessRate)
     }
 
-    /// The success rate below which a server is an outlier: mean - deviations x standard deviation of those that are in
-    /// and have enough calls. `None` if these are too few.
-    fn success_rate_threshold(&self, deviations: f64, now_ns: u64) -> Option<f64> {
+    /// Mean and standard deviation of the success rates of those that are in and have enough calls; `None` if these are
+    /// too few.
+    fn success_rates(&self, now_ns: u64) -> Option<(f64, f64)> {
         let is_in = |server: &&Server| server.ejected_until_ns.load(Ordering::Relaxed) <= now_ns;
         let sums = self.servers.iter().filter(is_in).map(|server| server.record.lock().window.sums(now_ns));
         let enough = |[calls, _]: &[u64; 2]| *calls >= u64::from(self.settings.minimum_calls);
@@ -236,7 +239,7 @@ impl Outliers {
         let count = rates.len() as f64;
         let mean = rates.iter().sum::<f64>() / count;
         let variance = rates.iter().map(|rate| (rate - mean) * (rate - mean)).sum::<f64>() / count;
-        Some(mean - deviations * variance.sqrt())
+        Some((mean, variance.sqrt()))
     }
 
     /// Puts a server out, unless too many are or another thread just did.

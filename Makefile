@@ -96,10 +96,19 @@ bench: install ## The native algorithms against the packages people use today
 run: install ## Start the quick start: balancer, gateways and demo services on loopback
 	@$(BIN)/python examples/quickstart/run.py
 
+# HOST loads a remote quick start; LOCUST adds options of Locust's own (loadtests/locust/README.md).
+LOAD = $(BIN)/python loadtests/locust/run.py $(if $(HOST),--host $(HOST)) \
+    $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
+LOCUST_OPTIONS = $(if $(LOCUST),-- $(LOCUST))
+
 .PHONY: load
 load: install ## Mixed Locust load over the quick start, with a report in loadtests/results/
-	@$(BIN)/python loadtests/locust/run.py $(if $(HOST),--host $(HOST))
+	@$(LOAD) $(LOCUST_OPTIONS)
 
 .PHONY: load-ui
-load-ui: install ## The same with Locust's web page
-	@$(BIN)/python loadtests/locust/run.py --ui $(if $(HOST),--host $(HOST))
+load-ui: install ## The same from Locust's web page
+	@$(LOAD) --ui $(LOCUST_OPTIONS)
+
+.PHONY: peers
+peers: tools-test install ## Side by side with nginx and HAProxy; PEERS="--quick --case small64" is short
+	@$(BIN)/python loadtests/peers/run.py $(PEERS)

@@ -121,7 +121,7 @@ class QuickStart:
 
     async def stop(self) -> None:
         """Drain and stop trunkline, then the services it was draining to."""
-        if self.trunkline is not None:
+        if self.trunkline is not None and self.trunkline.running:
             notes.print("draining trunkline …")
             notes.print(f"trunkline: {await self.trunkline.stop()}")
         await asyncio.gather(*(service.stop() for service in self.services.values()))

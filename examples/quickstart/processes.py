@@ -12,6 +12,7 @@ from pathlib import Path
 
 # Longer than the drain time that trunkline.toml allows, so that it is never cut short.
 STOP_TIMEOUT_S = 20
+CLEAN_END = "exit status 0"
 
 
 class Child:

@@ -20,7 +20,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from plan import SERVICE_PORTS, Plan
-from processes import Child
+from processes import CLEAN_END, Child
 from rich.console import Console
 from tour import show_tour, steps
 
@@ -71,12 +71,13 @@ class QuickStart:
         try:
             trunkline = await self.start()
             self.announce(trunkline, as_json=as_json)
-            return await self.watch(trunkline, asked_to_stop)
+            ran = await self.watch(trunkline, asked_to_stop)
         except StartError as error:
             notes.print(str(error), style="red", markup=False)
-            return 1
+            ran = False
         finally:
-            await self.stop()
+            stopped = await self.stop()
+        return 0 if ran and stopped else 1
 
     async def start(self) -> Child:
         """Start the services, then trunkline; return it when a request gets through all of it.
@@ -108,8 +109,8 @@ class QuickStart:
         else:
             show_tour(self.plan, service_pids, self.logs)
 
-    async def watch(self, trunkline: Child, asked_to_stop: asyncio.Event) -> int:
-        """Wait for the wish to stop (0) or the end of trunkline (1); note services that end."""
+    async def watch(self, trunkline: Child, asked_to_stop: asyncio.Event) -> bool:
+        """Wait until asked to stop (true) or trunkline ends (false); note services that end."""
         async with asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(note_end(child)) for child in self.services.values()]
             stop = tasks.create_task(asked_to_stop.wait())
@@ -117,14 +118,17 @@ class QuickStart:
             await asyncio.wait([stop, ended], return_when=asyncio.FIRST_COMPLETED)
             for task in (*watchers, stop, ended):
                 task.cancel()
-        return 0 if asked_to_stop.is_set() else 1
+        return asked_to_stop.is_set()
 
-    async def stop(self) -> None:
-        """Drain and stop trunkline, then the services it was draining to."""
+    async def stop(self) -> bool:
+        """Drain and stop trunkline, then the services it was draining to; whether it drained."""
+        end = ""
         if self.trunkline is not None and self.trunkline.running:
             notes.print("draining trunkline …")
-            notes.print(f"trunkline: {await self.trunkline.stop()}")
+            end = await self.trunkline.stop()
+            notes.print(f"trunkline: {end}")
         await asyncio.gather(*(service.stop() for service in self.services.values()))
+        return end == CLEAN_END
 
 
 async def note_end(child: Child) -> None:

@@ -4,6 +4,8 @@ Each step is a complete shell command, true to the run that printed it; tests/te
 runs every one of them.
 """
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,8 @@ def steps(plan: Plan) -> list[Step]:
     order = """-H 'Content-Type: application/json' -d '{"product_id": 2, "quantity": 3}'"""
     admin_token = f"-H 'Authorization: Bearer {plan.admin_token}'"
     statuses = "-s -o /dev/null -w '%{http_code}\\n'"
+    trunkline = relative(Path(sys.executable).with_name("trunkline"))
+    config = f"--config {relative(plan.config_path)}"
     return [
         Step("Browse; X-Served-By says which service answered", f"curl -si {shop}/products"),
         Step("One product: the path parameter is passed on", f"curl -si {shop}/products/2"),
@@ -48,9 +52,20 @@ def steps(plan: Plan) -> list[Step]:
             "A failing service: 500 until the breaker opens, then its fallback",
             f"for i in 1 2 3 4 5 6 7; do curl {statuses} {shop}/recommendations; done",
         ),
-        Step("Health of every server", f"curl -s {admin_token} {admin}/status"),
+        Step(
+            "Which route, what each filter says, which server",
+            f"{trunkline} explain http GET {shop}/products/2 --listener gateway.http.edge {config}",
+        ),
+        Step("Health of every server", f"{trunkline} status {config}"),
+        Step("The same as JSON, from the admin API", f"curl -s {admin_token} {admin}/status"),
         Step("Prometheus metrics", f"curl -s {admin_token} {admin}/metrics"),
+        Step("After you changed the configuration", f"{trunkline} reload {config}"),
     ]
+
+
+def relative(path: Path) -> str:
+    """The path as one would type it here."""
+    return os.path.relpath(path)
 
 
 def show_tour(plan: Plan, service_pids: dict[str, int], logs: Path) -> None:
@@ -60,7 +75,7 @@ def show_tour(plan: Plan, service_pids: dict[str, int], logs: Path) -> None:
     for step in steps(plan):
         console.print(f"\n# {step.title}", style="green", markup=False)
         console.print(step.command, soft_wrap=True, markup=False)
-    console.print("\nKill a demo service and browse on. Ctrl-C drains and stops.", style="bold")
+    console.print("\nKill a demo service and browse on. Ctrl-C drains and stops all.", style="bold")
 
 
 def _places(plan: Plan, service_pids: dict[str, int], logs: Path) -> Table:
@@ -69,6 +84,6 @@ def _places(plan: Plan, service_pids: dict[str, int], logs: Path) -> Table:
     places.add_row("admin API", plan.admin_url)
     for address, pid in service_pids.items():
         places.add_row("demo service", f"http://{address}", f"process {pid}")
-    places.add_row("configuration", str(plan.config_path))
-    places.add_row("logs", str(logs))
+    places.add_row("configuration", relative(plan.config_path))
+    places.add_row("logs", relative(logs))
     return places

@@ -29,8 +29,11 @@ EXPECTED = {
     "The account, with a JSON Web Token": r"(?s)^HTTP/1.1 200 .*\"customer\":\"alice\"",
     "Six at once where five are allowed: 200 until 429": r"^(200\n){5}429\n$",
     "A failing service: 500 until the breaker opens, then its fallback": r"^(500\n){5}(200\n){2}$",
-    "Health of every server": r"127\.0\.0\.1:\d+",
+    "Which route, what each filter says, which server": r"gateway\.product",
+    "Health of every server": r"pool gateway\.shop",
+    "The same as JSON, from the admin API": r"\"gateway\.shop\"",
     "Prometheus metrics": r"(?m)^# TYPE trunkline_\w+ counter$",
+    "After you changed the configuration": r"^reloaded: generation \d+",
 }
 
 

@@ -1,0 +1,1 @@
+"""What every role shares: configuration, the plan, life cycle, admin API, commands."""

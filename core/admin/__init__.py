@@ -1,0 +1,1 @@
+"""The admin API: HTTP on loopback, with a bearer token, on the control plane's event loop."""

@@ -1,0 +1,91 @@
+"""The admin API's caller behind the commands: finds the running trunkline and asks it."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from trunkline.core import state
+
+
+class NotRunningError(Exception):
+    """No running trunkline could be found or reached; the message says what was tried."""
+
+
+class RefusedError(Exception):
+    """The admin API answered with an error.
+
+    Attributes:
+        status: HTTP status.
+        body: Its JSON answer.
+    """
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"the admin API answered {status}: {_reason(body)}")
+        self.status = status
+        self.body = body
+
+
+class AdminClient:
+    """Calls one admin API."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        # A proxy of the environment has no business between us and loopback.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def call(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> Any:
+        """Call a route and return its JSON answer.
+
+        Raises:
+            NotRunningError: Nobody answers.
+            RefusedError: The answer is an error.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url + path, data, headers, method=method)
+        try:
+            with self._opener.open(request, timeout=timeout_s) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise RefusedError(error.code, _json_or_text(error.read())) from error
+        except OSError as error:
+            raise NotRunningError(f"no answer from {self._url}: {error}") from error
+
+
+def find_client(config: Path | None) -> AdminClient:
+    """The client of the trunkline that runs with this file, or of the only one that runs.
+
+    `TRUNKLINE_ADMIN_URL` and `TRUNKLINE_ADMIN_TOKEN` come first: they reach other machines.
+
+    Raises:
+        NotRunningError: There is none, or more than one to choose from.
+    """
+    if url := os.environ.get("TRUNKLINE_ADMIN_URL"):
+        return AdminClient(url, os.environ.get("TRUNKLINE_ADMIN_TOKEN", ""))
+    found = state.find_all()
+    if config is not None:
+        found = [one for one in found if one.config == os.path.realpath(config)]
+    if not found:
+        what = f"no trunkline runs with {config}" if config else "no trunkline runs"
+        raise NotRunningError(f"{what} (looked in {state.state_directory()})")
+    if len(found) > 1:
+        files = ", ".join(one.config for one in found)
+        raise NotRunningError(f"more than one runs ({files}); name one with --config")
+    return AdminClient(found[0].url, found[0].token)
+
+
+def _json_or_text(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="replace")
+
+
+def _reason(body: Any) -> str:
+    if isinstance(body, dict):
+        return str(body.get("detail") or body.get("error") or body)
+    return str(body)

@@ -1,0 +1,79 @@
+"""How commands speak: results on standard output, errors on standard error, plain when piped."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trunkline.core.config.problems import Problem
+
+OK, FAILED, NOT_RUNNING = 0, 1, 3
+
+
+def console() -> Console:
+    """Standard output; a pipe gets whole lines of plain text."""
+    piped = not sys.stdout.isatty()
+    return Console(highlight=False, markup=False, width=1_000 if piped else None)
+
+
+def error(message: str) -> None:
+    """A line on standard error."""
+    print(message, file=sys.stderr)
+
+
+def problems(found: Sequence[Problem]) -> None:
+    """Problems on standard error, one a line, as editors and people expect them."""
+    for problem in found:
+        error(str(problem))
+
+
+def as_json(value: Any) -> None:
+    """Indented JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Rows of one shape as a table; its columns are their keys, what is nested is left out."""
+    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if _flat(value)))
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        shown.add_column(name.replace("_", " "))
+    for row in rows:
+        shown.add_row(*(_cell(row.get(name)) for name in names))
+    return shown
+
+
+def outline(value: Any, indent: int = 0) -> list[str]:
+    """Nested data as indented lines `name: value`."""
+    lines: list[str] = []
+    pairs = value.items() if isinstance(value, dict) else (("-", item) for item in value)
+    for name, item in pairs:
+        label = f"{'  ' * indent}{name}" + ("" if name == "-" else ":")
+        if isinstance(item, dict | list) and item:
+            lines += [label, *outline(item, indent + 1)]
+        else:
+            lines.append(f"{label} {_cell(item)}".rstrip())
+    return lines
+
+
+def _flat(value: Any) -> bool:
+    is_list_of_plain = isinstance(value, list) and not any(
+        isinstance(item, dict | list) for item in value
+    )
+    return is_list_of_plain or not isinstance(value, dict | list)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
+        case list() | dict():
+            return ", ".join(map(str, value)) or "-"
+    return str(value)

@@ -1,0 +1,108 @@
+"""`reload`, `status` and `explain`: questions to a running trunkline."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trunkline.core.admin.client import AdminClient, NotRunningError, RefusedError, find_client
+from trunkline.core.commands import output
+from trunkline.core.config.load import load
+from trunkline.core.config.problems import ConfigError, Problem
+from trunkline.core.instance import apply
+from trunkline.core.native import Engine
+from trunkline.core.role import Role
+
+
+def reload(config: Path | None) -> int:
+    """Make it read its configuration again."""
+    return _ask(config, _reload)
+
+
+def status(config: Path | None, *, as_json: bool) -> int:
+    """Print what runs and how it is."""
+
+    def show(client: AdminClient) -> int:
+        answer = client.call("GET", "/status")
+        if as_json:
+            output.as_json(answer)
+        else:
+            _show_status(answer)
+        return output.OK
+
+    return _ask(config, show)
+
+
+def explain(config: Path | None, request: dict[str, Any], *, as_json: bool) -> int:
+    """Print what would happen to a request, in the running trunkline."""
+
+    def show(client: AdminClient) -> int:
+        _show_explanation(client.call("POST", "/explain", request), as_json=as_json)
+        return output.OK
+
+    return _ask(config, show)
+
+
+def explain_offline(
+    config: Path, roles: Sequence[Role], request: dict[str, Any], *, as_json: bool
+) -> int:
+    """The same for a configuration that does not run: all servers count as healthy."""
+    engine = Engine(1)
+    try:
+        apply(engine, load(config, roles), bind=False)
+        answer = orjson.loads(engine.explain(orjson.dumps(request)))
+    except ConfigError as refused:
+        output.problems(refused.problems)
+        return output.FAILED
+    except ValueError as error:
+        output.error(str(error))
+        return output.FAILED
+    _show_explanation(answer, as_json=as_json)
+    return output.OK
+
+
+def _ask(config: Path | None, question: Callable[[AdminClient], int]) -> int:
+    try:
+        return question(find_client(config))
+    except NotRunningError as error:
+        output.error(str(error))
+        return output.NOT_RUNNING
+    except RefusedError as error:
+        output.error(str(error))
+        return output.FAILED
+
+
+def _reload(client: AdminClient) -> int:
+    try:
+        answer = client.call("POST", "/reload")
+    except RefusedError as refused:
+        if not isinstance(refused.body, dict) or "errors" not in refused.body:
+            raise
+        output.problems([Problem(**error) for error in refused.body["errors"]])
+        output.error("refused: the old configuration keeps running")
+        return output.FAILED
+    figures = f"built in {answer['build_ms']} ms, swapped in {answer['swap_us']} µs"
+    print(f"reloaded: generation {answer['generation']}, {figures}")
+    for waiting in answer["needs_restart"]:
+        output.error(f"[{waiting}] changed: that takes effect at the next start")
+    return output.OK
+
+
+def _show_status(answer: dict[str, Any]) -> None:
+    screen = output.console()
+    for title, value in answer.items():
+        if title == "pools":
+            for pool in value:
+                screen.print(output.table(f"pool {pool['name']}", pool["servers"]), "")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            screen.print(output.table(title, value), "")
+        elif isinstance(value, dict):
+            screen.print(title, "\n".join(output.outline(value, indent=1)), "", sep="\n")
+
+
+def _show_explanation(answer: Any, *, as_json: bool) -> None:
+    if as_json:
+        output.as_json(answer)
+    else:
+        print("\n".join(output.outline(answer)))

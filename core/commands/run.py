@@ -1,0 +1,22 @@
+"""`up` and the command of each role: run until a signal."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from trunkline.core.commands import output
+from trunkline.core.config.load import load
+from trunkline.core.config.problems import ConfigError
+from trunkline.core.lifecycle import serve
+from trunkline.core.role import Role
+
+
+def run(file: Path, roles: Sequence[Role], only: str | None) -> int:
+    """Run all roles of the file, or one."""
+    try:
+        return serve(partial(load, file, roles, only=only))
+    except ConfigError as refused:
+        output.problems(refused.problems)
+    except OSError as error:
+        output.error(f"cannot start: {error}")
+    return output.FAILED

@@ -1,0 +1,267 @@
+"""HTTP listeners and routes: what the L7 roles have in common.
+
+A role's route adds to `Match` and `Exchange` where the request goes. Texts that may hold `{id}` are
+templates of the plan (`native/crates/filter/src/plan.rs`).
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from trunkline.core.config import patterns
+from trunkline.core.config.models import Count, Model, Positive, UrlPath, in_plan
+from trunkline.core.config.values import Duration, Network, Size, SocketAddress, Strings, as_list
+
+Token = Annotated[str, StringConstraints(pattern=patterns.TOKEN)]
+Tokens = Annotated[list[Token], BeforeValidator(as_list)]
+HostPattern = Annotated[str, StringConstraints(to_lower=True, pattern=patterns.HOST)]
+HostPatterns = Annotated[list[HostPattern], BeforeValidator(as_list)]
+HeaderValue = Annotated[str, StringConstraints(pattern=patterns.HEADER_VALUE)]
+HeaderValues = Annotated[list[HeaderValue], BeforeValidator(as_list)]
+Status = Annotated[int, Field(ge=100, le=599)]
+
+_PARAMETER = re.compile(r"\{([^{}]*)\}")
+# What templates may name besides a path parameter.
+_REQUEST_FIELDS = {"client_ip", "host", "method", "path", "consumer", "request_id"}
+
+
+class ClientTimeouts(Model):
+    """What a client may take; `"0s"` switches one off."""
+
+    request_head: Duration | None = in_plan("request_head_ms")
+    """From the first byte of a request to the end of its head; default 10s."""
+    body_idle: Duration | None = in_plan("body_idle_ms")
+    """Between two reads of a request body or writes of a response; default 30s."""
+    keep_alive: Duration | None = in_plan("keep_alive_ms")
+    """Between two requests; default 75s."""
+    tunnel_idle: Duration | None = in_plan("tunnel_idle_ms")
+    """Without a byte either way after an upgrade; default 1h."""
+
+
+class ClientLimits(Model):
+    """How much a client may send."""
+
+    connections: Count | None = None
+    """Open connections of this listener; default 100000."""
+    requests_per_connection: Count | None = None
+    """0 = no limit; default 0."""
+    head: Size | None = in_plan("head_bytes")
+    """Request line and headers; default 16KB."""
+    headers: Positive | None = None
+    """Number of header lines; default 100."""
+    target: Size | None = in_plan("target_bytes")
+    """Path and query; default 8KB."""
+    body: Size | None = in_plan("body_bytes")
+    """0B = no limit; default 0B."""
+
+
+class Forwarding(Model):
+    """What servers are told of the client."""
+
+    style: Literal["x_forwarded", "forwarded", "off"] | None = None
+    """X-Forwarded-For/-Proto/-Host, or Forwarded (RFC 7239); default x_forwarded."""
+    trusted: list[Network] | None = None
+    """Networks whose forwarding headers are believed; default none."""
+    via: Token | None = None
+    """Name of this proxy for the Via header; default: no Via."""
+    request_id: bool | None = None
+    """Make or pass on X-Request-Id; default false."""
+
+
+class HttpListener(Model):
+    """Where HTTP clients connect."""
+
+    listen: Annotated[list[SocketAddress], BeforeValidator(as_list), Field(min_length=1)]
+    """One or more `host:port`."""
+    timeouts: ClientTimeouts | None = None
+    limits: ClientLimits | None = None
+    forwarding: Forwarding | None = None
+    reason_header: bool | None = None
+    """Tell clients why they were refused, in X-Trunkline-Reason; default false."""
+    access_log: bool | None = None
+    """Whether requests of this listener are logged; default true."""
+
+
+class Predicate(Model):
+    """A condition on a header or query parameter; a plain string means `{ equals = … }`."""
+
+    present: bool | None = None
+    equals: str | None = None
+    prefix: str | None = None
+    regex: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Predicate":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("must have exactly one of equals, prefix, regex, present")
+        return self
+
+
+def _predicate(value: Any) -> Any:
+    return {"equals": value} if isinstance(value, str) else value
+
+
+Predicates = dict[Token, Annotated[Predicate, BeforeValidator(_predicate)]]
+
+
+class Match(Model):
+    """Which requests a route takes: all that is given must hold."""
+
+    host: HostPatterns | None = None
+    """`"shop.example"`, `"*.shop.example"`, or a list; default: every host."""
+    path: UrlPath | None = None
+    """The exact path, or a template if it has `{parameters}`."""
+    prefix: UrlPath | None = None
+    """The first segments of the path."""
+    regex: str | None = None
+    """A regular expression for the whole path; tried after all others."""
+    methods: Tokens | None = None
+    """Default: every method."""
+    headers: Predicates | None = None
+    query: dict[str, Annotated[Predicate, BeforeValidator(_predicate)]] | None = None
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
+    """Higher is tried first, before all other rules; default 0."""
+
+    @model_validator(mode="after")
+    def _one_path(self) -> "Match":
+        given = self.model_fields_set & {"path", "prefix", "regex"}
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(sorted(given))}; keep one")
+        return self
+
+    @property
+    def path_key(self) -> str:
+        """Which of path, prefix and regex was written; path if none."""
+        return next(iter(self.model_fields_set & {"path", "prefix", "regex"}), "path")
+
+    def path_to_plan(self) -> dict[str, str]:
+        """The plan's path pattern; everything if none was written."""
+        if self.regex is not None:
+            return {"kind": "regex", "value": self.regex}
+        if self.path is None:
+            return {"kind": "prefix", "value": self.prefix or "/"}
+        return {"kind": "template" if "{" in self.path else "exact", "value": self.path}
+
+    def parameters(self) -> set[str]:
+        """Names that the path binds for templates, `*` of `{*rest}` not included."""
+        if self.regex is not None:
+            return set(re.findall(r"\(\?P?<(\w+)>", self.regex))
+        return {name.lstrip("*") for name in _PARAMETER.findall(self.path or "")}
+
+
+def unknown_parameters(template: str, parameters: set[str]) -> list[str]:
+    """Names in `{braces}` that neither the path nor the request can fill."""
+    return [
+        name
+        for name in _PARAMETER.findall(template)
+        if name not in parameters | _REQUEST_FIELDS and not name.startswith(("query.", "header."))
+    ]
+
+
+class RouteTimeouts(Model):
+    """What a server may take; `"0s"` switches one off."""
+
+    response_head: Duration | None = in_plan("response_head_ms")
+    """From the request sent to the response head, for each try; default 60s."""
+    body_idle: Duration | None = in_plan("body_idle_ms")
+    """Between two reads of the response body; default 60s."""
+    total: Duration | None = in_plan("total_ms")
+    """The whole exchange with its retries; default 0s: no limit."""
+
+
+class Retry(Model):
+    """Another try at another server."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Tries in all; 1 = no retry; default 3."""
+    on: list[Literal["connect", "reset", "timeout", "status"]] | None = None
+    """Which failures; default connect and reset."""
+    statuses: list[Status] | None = None
+    """Statuses that count as a failure when `on` has status."""
+    methods: Tokens | None = None
+    """Methods that are safe to repeat once bytes were sent; default the idempotent ones."""
+    backoff: Duration | None = in_plan("backoff_ms")
+    """First pause, doubled for each try; default 0s."""
+    backoff_max: Duration | None = in_plan("backoff_max_ms")
+    """Default 1s."""
+
+
+class HeaderEdits(Model):
+    """Changes of header lines, in this order."""
+
+    remove: Tokens = Field(default_factory=list)
+    set: dict[Token, HeaderValue] = Field(default_factory=dict)
+    """Replaces what is there."""
+    add: dict[Token, HeaderValues] = Field(default_factory=dict)
+    """Appends further lines."""
+
+    def to_plan(self) -> dict[str, Any]:
+        """Pairs in place of tables, as the plan wants them."""
+        added = [(name, value) for name, values in self.add.items() for value in values]
+        edits = {"remove": self.remove, "set": list(self.set.items()), "add": added}
+        return {key: value for key, value in edits.items() if value}
+
+
+class QueryEdits(Model):
+    """Changes of the query string, in this order."""
+
+    clear: bool = False
+    """Drop what the client sent; default false."""
+    remove: Strings = Field(default_factory=list)
+    set: dict[str, str] = Field(default_factory=dict)
+
+    def to_plan(self) -> dict[str, Any]:
+        """Pairs in place of tables, as the plan wants them."""
+        edits = {"clear": self.clear, "remove": self.remove, "set": list(self.set.items())}
+        return {key: value for key, value in edits.items() if value}
+
+
+class Rewrite(Model):
+    """How the request to the server differs from the client's. Values may hold `{parameters}`."""
+
+    method: Token | None = None
+    path: UrlPath | None = None
+    """The whole new path."""
+    strip_prefix: UrlPath | None = None
+    """Taken off the front of the path; not with `path`."""
+    add_prefix: UrlPath | None = None
+    """Put before the path; not with `path`."""
+    host: HeaderValue | None = None
+    """The Host header; default: the client's."""
+    headers: HeaderEdits | None = None
+    query: QueryEdits | None = None
+
+    @model_validator(mode="after")
+    def _path_alone(self) -> "Rewrite":
+        prefixes = self.model_fields_set & {"strip_prefix", "add_prefix"}
+        if "path" in self.model_fields_set and prefixes:
+            raise ValueError(f"has path and {' and '.join(sorted(prefixes))}; path stands alone")
+        return self
+
+    def to_plan(self) -> dict[str, Any]:
+        """The fields that were written, edits as pairs."""
+        plan = self.model_dump(by_alias=True, exclude_unset=True, exclude={"headers", "query"})
+        plan |= {"headers": self.headers.to_plan()} if self.headers else {}
+        return plan | ({"query": self.query.to_plan()} if self.query else {})
+
+    def templates(self) -> dict[tuple[str, ...], str]:
+        """Every text that may hold parameters, by its keys below this table."""
+        fields = {"path": self.path, "add_prefix": self.add_prefix, "host": self.host}
+        found: dict[tuple[str, ...], str] = {(key,): text for key, text in fields.items() if text}
+        if self.headers:
+            found |= {("headers", "set", name): text for name, text in self.headers.set.items()}
+            for name, texts in self.headers.add.items():
+                found[("headers", "add", name)] = " ".join(texts)
+        if self.query:
+            found |= {("query", "set", name): text for name, text in self.query.set.items()}
+        return found
+
+
+class Exchange(Match):
+    """What every route has: which requests, which pool, how patiently."""
+
+    pool: str
+    """Name of a pool of the same role."""
+    timeouts: RouteTimeouts | None = None
+    retry: Retry | None = None

@@ -1,0 +1,137 @@
+"""Pools: the servers behind a route, and how one of them is chosen. Shared by the L7 roles.
+
+Fields without a description of their own mean what the field of the same name means in the plan.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from trunkline.core.config import patterns
+from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, UrlPath, in_plan
+from trunkline.core.config.values import Duration, SocketAddress, StatusRange
+
+Algorithm = Literal[
+    "round_robin",
+    "weighted_round_robin",
+    "least_connections",
+    "weighted_least_connections",
+    "hash",
+    "consistent_hash",
+    "power_of_two",
+    "peak_ewma",
+]
+Ring = Literal["ketama", "maglev", "jump", "rendezvous", "bounded_load"]
+HashKey = Annotated[str, Field(pattern=patterns.HASH_KEY)]
+
+
+class Server(Model):
+    """One server; a plain string means `{ address = … }`."""
+
+    address: SocketAddress
+    """`host:port`; a name is resolved when the configuration is loaded."""
+    name: Name | None = None
+    """What metrics and the admin API call it; default: the address as written."""
+    weight: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Its share beside the others; 0 = no new requests; default 1."""
+    priority: Annotated[int, Field(ge=0, le=255)] | None = None
+    """0 is used first, higher numbers when all lower ones are down; default 0."""
+    backup: bool | None = Field(default=None, exclude=True)
+    """The same as `priority = 1`."""
+    max_connections: Count | None = None
+    """Open requests at once, over all workers; 0 = no limit; default 0."""
+    draining: bool | None = None
+    """No new requests, open ones end in peace; default false."""
+
+
+def _server(value: Any) -> Any:
+    return {"address": value} if isinstance(value, str) else value
+
+
+class KeepAlive(Model):
+    """Connections to servers that wait for the next request."""
+
+    idle: Count | None = None
+    """Kept per server and worker; 0 = none; default 256."""
+    idle_timeout: Duration | None = in_plan("idle_timeout_ms")
+    """Default 60s."""
+    requests: Count | None = None
+    """Requests on one connection; 0 = no limit; default 0."""
+
+
+class Queue(Model):
+    """Requests that wait because every server is at `max_connections`."""
+
+    length: Count | None = None
+    """Default 1024."""
+    timeout: Duration | None = in_plan("timeout_ms")
+    """Default 5s."""
+
+
+class Health(Model):
+    """Active checks."""
+
+    kind: Literal["tcp", "http"]
+    """`tcp` connects; `http` asks for `path`."""
+    path: UrlPath | None = None
+    """Default `/`."""
+    host: str | None = None
+    """The Host header; default: the server's address."""
+    statuses: list[StatusRange] | None = None
+    """Good statuses, e.g. `[200, "300-399"]`; default 200 to 399."""
+    body_contains: str | None = None
+    """Text that the first 64 KB of the body must hold."""
+    interval: Duration | None = in_plan("interval_ms")
+    """Default 2s."""
+    timeout: Duration | None = in_plan("timeout_ms")
+    """Default 1s."""
+    rise: Positive | None = None
+    """Good checks in a row until a server is up; default 2."""
+    fall: Positive | None = None
+    """Bad checks in a row until it is down; default 3."""
+
+
+class Outlier(Model):
+    """Passive checks: a server that keeps failing real requests is left out for a while."""
+
+    consecutive_failures: Positive | None = None
+    """Default 5."""
+    base_ejection: Duration | None = in_plan("base_ejection_ms")
+    """The first time out; grows with each further one; default 10s."""
+    max_ejection: Duration | None = in_plan("max_ejection_ms")
+    """Default 5m."""
+    max_ejected: Ratio | None = None
+    """Share of the pool that may be out at once; default 0.5."""
+
+
+class RetryBudget(Model):
+    """How many retries a pool may get beside its requests."""
+
+    ratio: Annotated[float, Field(ge=0)] | None = None
+    """Retries per request; default 0.2."""
+    min_per_second: Count | None = None
+    """Default 10."""
+
+
+class Pool(Model):
+    """A named set of servers."""
+
+    servers: Annotated[list[Annotated[Server, BeforeValidator(_server)]], Field(min_length=1)]
+    """`"host:port"` or a table."""
+    algorithm: Algorithm | None = None
+    """Default round_robin."""
+    ring: Ring | None = None
+    """For `algorithm = "consistent_hash"`; default ketama."""
+    hash_key: HashKey | None = None
+    """For hashing: ip, path, uri, header:NAME, query:NAME, cookie:NAME; default ip."""
+    connect_timeout: Duration | None = in_plan("connect_timeout_ms")
+    """Default 1s."""
+    keep_alive: KeepAlive | None = None
+    queue: Queue | None = None
+    slow_start: Duration | None = in_plan("slow_start_ms")
+    """Time in which a server that came up grows to its full share; default 0s: at once."""
+    panic_threshold: Ratio | None = None
+    """Below this share of healthy servers health is ignored; default 0: never."""
+    health: Health | None = None
+    outlier: Outlier | None = None
+    retry_budget: RetryBudget | None = None

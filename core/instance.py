@@ -1,0 +1,167 @@
+"""A running trunkline: the engine, the configuration it runs, and what may be done to it.
+
+Life cycle and admin API work on this object; it belongs to the event loop. What takes long
+(resolving names, building a snapshot, draining) happens in a thread.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trunkline.core.config.load import Loaded
+from trunkline.core.config.problems import ConfigError, Problem
+from trunkline.core.logs import set_up_logging
+from trunkline.core.native import Engine, PlanError
+
+log = logging.getLogger("trunkline")
+
+# Changes of these take a new process: threads and the admin socket exist from the start.
+_FIXED = ("runtime", "admin")
+
+
+class Instance:
+    """One process's worth of trunkline.
+
+    Args:
+        load: Loads the configuration anew; raises ConfigError.
+        loaded: The configuration to begin with.
+    """
+
+    def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
+        self._load = load
+        self.loaded = loaded
+        self._engine = Engine(loaded.config.runtime.threads or len(os.sched_getaffinity(0)))
+        self._reloading = asyncio.Lock()
+        self._started_s = time.monotonic()
+        self._draining = False
+        self._last_reload: dict[str, Any] | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Apply the first plan: bind, and serve.
+
+        Raises:
+            ConfigError: The engine refuses the plan, or cannot bind a listener.
+        """
+        return await asyncio.to_thread(apply, self._engine, self.loaded)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new connections are welcome."""
+        return not self._draining and self._engine.listeners_ready()
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again and swap it in: all of it or nothing.
+
+        Returns:
+            The engine's figures, and `needs_restart`: tables whose change waits for a new start.
+
+        Raises:
+            ConfigError: What is wrong; the old configuration keeps running.
+        """
+        async with self._reloading:
+            try:
+                loaded = await asyncio.to_thread(self._load)
+                applied = await asyncio.to_thread(apply, self._engine, loaded)
+            except ConfigError as error:
+                self._note_reload(errors=[problem.to_json() for problem in error.problems])
+                for problem in error.problems:
+                    log.error("reload refused: %s", problem)
+                raise
+            applied["needs_restart"] = self._changed_for_good(loaded)
+            self.loaded = loaded
+            set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
+            self._note_reload(**applied)
+            log.info("reloaded", extra=applied)
+            return applied
+
+    def status(self) -> dict[str, Any]:
+        """The engine's status, and the process's."""
+        process = {
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._started_s, 1),
+            "config": str(self.loaded.file),
+            "ready": self.is_ready,
+            "draining": self._draining,
+            "last_reload": self._last_reload,
+        }
+        return {"process": process, **orjson.loads(self._engine.status())}
+
+    def metrics(self) -> bytes:
+        """Prometheus text 0.0.4."""
+        return self._engine.metrics()
+
+    def explain(self, request: dict[str, Any]) -> bytes:
+        """What would happen to a request, as JSON.
+
+        Raises:
+            ValueError: The request makes no sense.
+        """
+        return self._engine.explain(orjson.dumps(request))
+
+    def set_server(
+        self,
+        pool: str,
+        server: str,
+        *,
+        weight: int | None,
+        enabled: bool | None,
+        draining: bool | None,
+    ) -> None:
+        """Change a server until the next change or restart.
+
+        Raises:
+            LookupError: No such pool or server.
+        """
+        self._engine.set_server(pool, server, weight=weight, enabled=enabled, draining=draining)
+        changes = {"weight": weight, "enabled": enabled, "is_draining": draining}
+        given = {name: value for name, value in changes.items() if value is not None}
+        log.info("server changed", extra={"pool": pool, "server": server, **given})
+
+    def reopen_logs(self) -> None:
+        """Open the access log anew, after it was moved away."""
+        self._engine.reopen_logs()
+
+    async def stop(self) -> bool:
+        """Accept nothing more, let requests finish within the grace period, stop.
+
+        Returns:
+            Whether all finished.
+        """
+        self._draining = True
+        self._engine.drain()
+        return await asyncio.to_thread(self._engine.stop, self.loaded.config.runtime.grace / 1_000)
+
+    def _changed_for_good(self, loaded: Loaded) -> list[str]:
+        old, new = self.loaded.config, loaded.config
+        return [table for table in _FIXED if getattr(old, table) != getattr(new, table)]
+
+    def _note_reload(self, **outcome: Any) -> None:
+        self._last_reload = {"at": time.time(), "ok": "errors" not in outcome, **outcome}
+
+
+def apply(engine: Engine, loaded: Loaded, *, bind: bool = True) -> dict[str, Any]:
+    """Give the engine a plan; its figures (generation, build_ms, swap_us).
+
+    Without `bind` the plan is compiled and can be explained, and nothing listens.
+
+    Raises:
+        ConfigError: The engine refuses it, or cannot bind; every error has its place.
+    """
+    try:
+        applied: dict[str, Any] = orjson.loads(engine.apply(loaded.plan, bind=bind))
+    except PlanError as error:
+        raise loaded.refusal(error.errors) from error
+    except OSError as error:
+        raise ConfigError([Problem(str(loaded.file), 0, "", str(error))]) from error
+    return applied
+
+
+def relative_to_config(loaded: Loaded, path: str) -> Path:
+    """A path as the configuration means it: relative to its own folder."""
+    return (loaded.file.parent / path).absolute()

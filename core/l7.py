@@ -1,0 +1,62 @@
+"""From HTTP listeners, routes and pools of a configuration to their form in the plan.
+
+What the L7 roles share; the contract is `native/crates/engine/src/plan.rs`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trunkline.core.config.http import (
+    Exchange,
+    HttpListener,
+    Match,
+    Predicate,
+    Rewrite,
+    unknown_parameters,
+)
+from trunkline.core.config.pool import Pool
+from trunkline.core.config.positions import Path
+from trunkline.core.config.problems import listing
+from trunkline.core.plan import PlanBuilder
+
+_LISTENER_PARTS = {"timeouts", "limits", "forwarding", "reason_header", "access_log"}
+_ROUTE_PARTS = {"methods", "priority", "timeouts", "retry"}
+
+
+def listener_to_plan(name: str, listener: HttpListener) -> dict[str, Any]:
+    """The listener without addresses and routes."""
+    return {"name": name, **_written(listener, _LISTENER_PARTS)}
+
+
+def route_to_plan(name: str, route: Exchange, pool: str) -> dict[str, Any]:
+    """The route without filters and rewriting."""
+    plan = {"name": name, **_written(route, _ROUTE_PARTS), "path": route.path_to_plan()}
+    plan |= {"hosts": route.host} if route.host else {}
+    plan |= {"headers": _predicates(route.headers)} if route.headers else {}
+    plan |= {"query": _predicates(route.query)} if route.query else {}
+    return {**plan, "pool": pool}
+
+
+def add_pools(role: str, pools: Mapping[str, Pool], builder: PlanBuilder) -> None:
+    """Add the pools of a role, named `role.pool`."""
+    for name, pool in pools.items():
+        builder.add_pool(f"{role}.{name}", pool, (role, "pools", name))
+
+
+def report_unknown_parameters(
+    match: Match, rewrite: Rewrite, source: Path, builder: PlanBuilder
+) -> None:
+    """Report each `{parameter}` of a rewriting that the route's path does not bind."""
+    parameters = match.parameters()
+    for keys, template in rewrite.templates().items():
+        for name in unknown_parameters(template, parameters):
+            known = f"the path has: {listing(parameters)}"
+            builder.report((*source, *keys), f'no parameter "{{{name}}}" in the path; {known}')
+
+
+def _written(model: HttpListener | Exchange, names: set[str]) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, exclude_unset=True, include=names)
+
+
+def _predicates(tests: Mapping[str, Predicate]) -> list[dict[str, Any]]:
+    return [{"name": name, **predicate.to_plan()} for name, predicate in tests.items()]

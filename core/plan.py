@@ -1,0 +1,170 @@
+"""The plan: what the roles ask the native engine to serve, as one JSON document.
+
+The contract is `native/crates/engine/src/plan.rs`. Each role adds its listeners, pools and
+consumers to a `PlanBuilder`; every part remembers the key of the configuration that it comes from,
+so that what the engine refuses can be named by file and line. Host names are resolved here.
+"""
+
+import re
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from pydantic import SecretStr
+
+from trunkline.core.config.document import Document
+from trunkline.core.config.pool import Pool, Server
+from trunkline.core.config.positions import Path
+from trunkline.core.config.values import Address
+
+_PLAN_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+_UNIT = re.compile(r"_(ms|s|bytes)$")
+
+
+class PlanBuilder:
+    """Collects the parts of the plan, and the problems between them."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._listeners: list[dict[str, Any]] = []
+        self._pools: list[dict[str, Any]] = []
+        self._consumers: list[dict[str, Any]] = []
+        self._access_log: dict[str, Any] | None = None
+        self._sources: dict[Path, Path] = {}
+        self._listening: dict[Address, Path] = {}
+
+    def report(self, path: Path, message: str) -> None:
+        """Note a problem at a key."""
+        self.document.report(path, message)
+
+    def add_listener(self, listener: dict[str, Any], listen: list[Address], source: Path) -> int:
+        """Add a listener without routes; `addresses` is filled in here. Its index is returned."""
+        for number, address in enumerate(listen):
+            self.claim_address(address, (*source, "listen", number))
+        addresses = [
+            str(resolved)
+            for number, address in enumerate(listen)
+            for resolved in self.resolve(address, (*source, "listen", number))
+        ]
+        self._listeners.append({**listener, "addresses": addresses, "routes": []})
+        index = len(self._listeners) - 1
+        self._sources["listeners", index] = source
+        self._sources["listeners", index, "addresses"] = (*source, "listen")
+        return index
+
+    def claim_address(self, address: Address, source: Path) -> None:
+        """Reserve an address for one listener; a second one is a problem."""
+        first = self._listening.setdefault(address, source)
+        if first != source:
+            file, line = self.document.place(first)
+            self.report(source, f"{address} is already used in {file}:{line}; give each its own")
+
+    def listen_addresses(self) -> list[Address]:
+        """Every address that something listens on, as written."""
+        return list(self._listening)
+
+    def add_route(
+        self, listener: int, route: dict[str, Any], source: Path, parts: dict[str, Path]
+    ) -> None:
+        """Add a route; `parts` says where fields come from that the source names differently."""
+        routes = self._listeners[listener]["routes"]
+        here: Path = ("listeners", listener, "routes", len(routes))
+        self._sources[here] = source
+        for name, part_source in parts.items():
+            self._sources[*here, *_plan_path(name)] = part_source
+        routes.append(route)
+
+    def add_pool(self, name: str, pool: Pool, source: Path) -> None:
+        """Add a pool with its servers, names resolved."""
+        index = len(self._pools)
+        servers: list[dict[str, Any]] = []
+        for number, server in enumerate(pool.servers):
+            server_source = (*source, "servers", number)
+            for part in self._servers(server, server_source):
+                self._sources["pools", index, "servers", len(servers)] = server_source
+                servers.append(part)
+        self._refuse_duplicates(servers, index)
+        self._pools.append({"name": name, **pool.to_plan(), "servers": servers})
+        self._sources["pools", index] = source
+
+    def add_consumer(self, name: str, keys: list[SecretStr], source: Path) -> None:
+        """Add who may call."""
+        self._sources["consumers", len(self._consumers)] = source
+        self._consumers.append({"name": name, "keys": keys})
+
+    def set_access_log(self, access_log: dict[str, Any]) -> None:
+        """Where and how much requests are logged."""
+        self._access_log = access_log
+        self._sources["access_log",] = ("access_log",)
+
+    def to_json(self) -> bytes:
+        """The plan. It holds secrets: it goes to the engine and nowhere else."""
+        plan: dict[str, Any] = {"listeners": self._listeners, "pools": self._pools}
+        if self._consumers:
+            plan["consumers"] = self._consumers
+        if self._access_log is not None:
+            plan["access_log"] = self._access_log
+        return orjson.dumps(plan, default=_reveal)
+
+    def source_of(self, plan_path: str) -> Path:
+        """The configuration key that a path of the plan (`pools[0].servers[1]`) comes from."""
+        path = _plan_path(plan_path)
+        for length in range(len(path), 0, -1):
+            if source := self._sources.get(path[:length]):
+                return self._deepest(source, path[length:])
+        return ()
+
+    def _deepest(self, source: Path, rest: Path) -> Path:
+        """Follow the rest of a plan path as far as keys of the configuration have the same name."""
+        for part in rest:
+            name = _UNIT.sub("", part) if isinstance(part, str) else part
+            if self.document.get((*source, name)) is None:
+                break
+            source = (*source, name)
+        return source
+
+    def _servers(self, server: Server, source: Path) -> Iterable[dict[str, Any]]:
+        """A server for each address its name stands for."""
+        plan = server.to_plan()
+        if server.backup and server.priority is None:
+            plan["priority"] = 1
+        name = server.name or str(server.address)
+        addresses = self.resolve(server.address, source)
+        for address in addresses:
+            full_name = name if len(addresses) == 1 else f"{name}@{address.host}"
+            yield {**plan, "name": full_name, "address": str(address)}
+
+    def _refuse_duplicates(self, servers: list[dict[str, Any]], pool: int) -> None:
+        seen: set[str] = set()
+        for index, server in enumerate(servers):
+            if server["name"] in seen:
+                source = self._sources["pools", pool, "servers", index]
+                self.report(source, f'the pool has "{server["name"]}" already; remove one')
+            seen.add(server["name"])
+
+    def resolve(self, address: Address, source: Path) -> list[Address]:
+        """All addresses of one family, IPv4 if there is one: a name is one service either way."""
+        try:
+            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.report(
+                source, f'"{address.host}" does not resolve: {reason[:1].lower()}{reason[1:]}'
+            )
+            return []
+        family = socket.AF_INET if any(f == socket.AF_INET for f, *_ in found) else socket.AF_INET6
+        hosts = dict.fromkeys(str(place[0]) for f, _, _, _, place in found if f == family)
+        return [Address(host, address.port) for host in hosts]
+
+
+def _plan_path(text: str) -> Path:
+    return tuple(int(index) if index else name for index, name in _PLAN_STEP.findall(text))
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Address):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a plan")

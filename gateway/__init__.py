@@ -1,0 +1,1 @@
+"""The API gateway: named APIs, each a route with a chain of filters and a call of a back end."""

@@ -1,0 +1,38 @@
+"""The `[gateway]` table: listeners, pools, consumers, and APIs with their filters."""
+
+from pydantic import Field, SecretStr
+
+from trunkline.core.config.http import Exchange, HttpListener, Rewrite
+from trunkline.core.config.models import Model, Name
+from trunkline.core.config.pool import Pool
+from trunkline.core.config.values import Strings
+from trunkline.gateway.filters import Filter
+
+
+class Consumer(Model):
+    """Who may call."""
+
+    keys: list[SecretStr] = Field(default_factory=list)
+    """API keys; each belongs to one consumer."""
+
+
+class Api(Exchange):
+    """A front end (which requests), filters, and a back end (what is called)."""
+
+    listeners: Strings | None = None
+    """Names of the listeners that offer it; default: all."""
+    backend: Rewrite | None = None
+    """How the call differs from the request; default: not at all."""
+    filters: list[Filter] = Field(default_factory=list)
+    """After the gateway's own, in this order."""
+
+
+class GatewayConfig(Model):
+    """The API gateway."""
+
+    http: dict[Name, HttpListener] = Field(default_factory=dict)
+    pools: dict[Name, Pool] = Field(default_factory=dict)
+    consumers: dict[Name, Consumer] = Field(default_factory=dict)
+    filters: list[Filter] = Field(default_factory=list)
+    """Before the filters of every API."""
+    apis: dict[Name, Api] = Field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The load balancer: HTTP listeners whose routes lead to pools of servers."""

@@ -144,7 +144,7 @@ class RateLimit(Model):
 
     type: Literal["rate_limit"]
     name: Name | None = None
-    """Limits of one name share their counts; default: one of its own."""
+    """Limits of one name share their counts; default: its key in the file."""
     key: LimitKey
     """ip, consumer, api (one count for the API) or header:NAME."""
     algorithm: LimitAlgorithm = "token_bucket"
@@ -179,7 +179,7 @@ class CircuitBreaker(Model):
 
     type: Literal["circuit_breaker"]
     name: Name | None = None
-    """Breakers of one name share their state; default: one of its own."""
+    """Breakers of one name share their state; default: its key in the file."""
     consecutive_failures: Positive | None = None
     """Opens after so many failures in a row."""
     failure_ratio: Ratio | None = None

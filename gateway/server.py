@@ -5,6 +5,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from trunkline.core.config.positions import Path
+from trunkline.core.config.problems import key_text
 from trunkline.core.config.references import Reference
 from trunkline.core.l7 import add_pools, listener_to_plan, report_unknown_parameters, route_to_plan
 from trunkline.core.plan import PlanBuilder
@@ -23,7 +24,7 @@ def add_to_plan(config: GatewayConfig, builder: PlanBuilder) -> None:
         )
         for name, listener in config.http.items()
     }
-    common = _filters_to_plan(config.filters, "gateway", ("gateway", "filters"), builder)
+    common = _filters_to_plan(config.filters, ("gateway", "filters"), builder)
     for name, api in config.apis.items():
         _add_api(name, api, common, listeners, builder)
     _add_consumers(config, builder)
@@ -38,7 +39,7 @@ def _add_api(
     builder: PlanBuilder,
 ) -> None:
     source: Path = ("gateway", "apis", name)
-    own = _filters_to_plan(api.filters, name, (*source, "filters"), builder)
+    own = _filters_to_plan(api.filters, (*source, "filters"), builder)
     plan = route_to_plan(f"gateway.{name}", api, f"gateway.{api.pool}")
     if api.backend is not None:
         report_unknown_parameters(api, api.backend, (*source, "backend"), builder)
@@ -69,20 +70,15 @@ def _parts(api: Api, source: Path, common: int, own: int) -> dict[str, Path]:
 
 
 def _filters_to_plan(
-    filters: Sequence[Filter], owner: str, source: Path, builder: PlanBuilder
+    filters: Sequence[Filter], source: Path, builder: PlanBuilder
 ) -> list[dict[str, Any]]:
-    return [
-        _filter_to_plan(step, f"{owner}.{index}", (*source, index), builder)
-        for index, step in enumerate(filters)
-    ]
+    return [_filter_to_plan(step, (*source, index), builder) for index, step in enumerate(filters)]
 
 
-def _filter_to_plan(
-    step: Filter, default_name: str, source: Path, builder: PlanBuilder
-) -> dict[str, Any]:
+def _filter_to_plan(step: Filter, source: Path, builder: PlanBuilder) -> dict[str, Any]:
     plan = step.to_plan()
     if isinstance(step, RateLimit | CircuitBreaker):
-        plan["name"] = step.name or default_name
+        plan["name"] = step.name or key_text(source)
     elif isinstance(step, Jwt):
         plan |= _jwt_key(step, source, builder)
     return plan

@@ -48,6 +48,8 @@ class Document:
         """The value at the path, None if there is none."""
         value: Any = self.data
         for part in path:
+            if not isinstance(value, dict | list):
+                return None
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):

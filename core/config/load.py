@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class Loaded:
 
     file: Path
     config: CoreConfig
-    plan: bytes
-    builder: PlanBuilder
+    plan: bytes = field(repr=False)
+    builder: PlanBuilder = field(repr=False)
 
     def redacted(self) -> dict[str, Any]:
         """What was written, without secrets."""

@@ -6,6 +6,7 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:\[\]-]{0,99}$"
 TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 HOST = r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$"
 URL_PATH = r"^/[^\x00-\x20?#]*$"
+URL_TARGET = r"^/[^\x00-\x20#]*$"
 # Printable ASCII, spaces and tabs, bytes above: no line ends (RFC 9110 §5.5).
 HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 HASH_KEY = r"^(ip|path|uri|(header|query|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"
@@ -16,6 +17,7 @@ WORDS = {
     TOKEN: "must be an HTTP token (letters, digits and !#$%&'*+-.^_`|~)",
     HOST: 'must be a host without port such as "shop.example" or "*.shop.example"',
     URL_PATH: "must be a path that begins with / and has no space, ? or #",
+    URL_TARGET: "must be a path with or without ?query that begins with / and has no space or #",
     HEADER_VALUE: "must be a header value on one line",
     HASH_KEY: "must be ip, path, uri, header:NAME, query:NAME or cookie:NAME",
     LIMIT_KEY: "must be ip, consumer, api or header:NAME",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from trunkline.core.config import patterns
-from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, UrlPath, in_plan
+from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, in_plan
 from trunkline.core.config.values import Duration, SocketAddress, StatusRange
 
 Algorithm = Literal[
@@ -73,8 +73,8 @@ class Health(Model):
 
     kind: Literal["tcp", "http"]
     """`tcp` connects; `http` asks for `path`."""
-    path: UrlPath | None = None
-    """Default `/`."""
+    path: Annotated[str, Field(pattern=patterns.URL_TARGET)] | None = None
+    """Path and query; default `/`."""
     host: str | None = None
     """The Host header; default: the server's address."""
     statuses: list[StatusRange] | None = None

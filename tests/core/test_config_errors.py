@@ -53,7 +53,8 @@ SINGLE = {
     "unknown role": ("[lbb.http]", 't.toml:1: lbb: unknown key; did you mean "lb"?'),
     "unknown table": (
         "[zzz]",
-        't.toml:1: zzz: unknown key; valid are "access_log", "admin", "gateway", "lb", "logging", "runtime"',
+        't.toml:1: zzz: unknown key; valid are "access_log", "admin", "gateway", "lb", "logging", '
+        '"runtime"',
     ),
     "unknown key": (
         "[runtime]\nthreds = 1",
@@ -194,8 +195,8 @@ SINGLE = {
         "t.toml:3: lb.pools.app.panic_threshold: must be at most 1, not 50",
     ),
     "strange statuses": (
-        '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nhealth = { kind = "http", statuses = ["2xx"] }',
-        "t.toml:3: lb.pools.app.health.statuses[0]: must be a status such as 404 or a range "
+        '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nhealth.kind="http"\nhealth.statuses = ["2xx"]',
+        "t.toml:4: lb.pools.app.health.statuses[0]: must be a status such as 404 or a range "
         '"200-299", not "2xx"',
     ),
     "health without kind": (

@@ -1,0 +1,57 @@
+"""Configurations of the gateway and the plans they become, as files side by side.
+
+The JSON file was read against `native/crates/filter/src/plan.rs` by a person; the engine compiles
+it too (tests/core/test_instance.py).
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trunkline.cli import load_roles
+from trunkline.core.config.load import Loaded, load
+
+PLANS = Path(__file__).parent / "plans"
+
+
+@pytest.fixture
+def full() -> Loaded:
+    return load(PLANS / "full.toml", load_roles(), environment={"SECOND_KEY": "second"})
+
+
+def test_plan(full: Loaded) -> None:
+    assert json.loads(full.plan) == json.loads((PLANS / "full.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("plan_path", "key"),
+    [
+        ("listeners[0].routes[0].filters[2].limit", "gateway.filters[2].limit"),
+        ("listeners[0].routes[0].filters[3].max_age_s", "gateway.apis.items.filters[0].max_age"),
+        ("listeners[0].routes[0].filters[6].open_ms", "gateway.apis.items.filters[3].open"),
+        ("listeners[0].routes[0].rewrite.headers.set[0]", "gateway.apis.items.backend.headers.set"),
+        ("listeners[0].routes[0].hosts[0]", "gateway.apis.items.host"),
+        ("listeners[1].routes[1].path.value", "gateway.apis.partners.prefix"),
+        ("consumers[0].keys[1]", "gateway.consumers.alice.keys[1]"),
+    ],
+)
+def test_what_the_engine_refuses_is_found_in_the_file(
+    full: Loaded, plan_path: str, key: str
+) -> None:
+    (problem,) = full.refusal([{"path": plan_path, "message": "no"}]).problems
+    assert problem.key == key
+
+
+def test_secrets_are_not_shown(full: Loaded) -> None:
+    shown = json.dumps(full.redacted()) + repr(full)
+    for secret in ("key-of-alice", "second", "a secret"):
+        assert secret in full.plan.decode()
+        assert secret not in shown
+
+
+def test_what_is_shown_reads_like_the_file(full: Loaded) -> None:
+    api = full.redacted()["gateway"]["apis"]["items"]
+    assert api["timeouts"] == {"total": "10s"}
+    assert api["filters"][3]["failures"] == ["429-429", "500-599"]
+    assert api["filters"][5]["body"] == "64KB"

@@ -59,7 +59,7 @@ class BreakerOpenError(RuntimeError):
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave to make one call: given after how many phase changes, and the number of the probe, if it is one."""
+    """Leave to make one call: after how many phase changes it was given, and the probe's number."""
 
     epoch: int
     acquired_ns: int
@@ -81,7 +81,7 @@ class BreakerCounts:
 
 @dataclass
 class CircuitBreaker:
-    """Closed, open, half-open. The transition table is in `native/crates/breaker/src/breaker.rs`."""
+    """Closed, open, half-open; transition table in `native/crates/breaker/src/breaker.rs`."""
 
     consecutive_failures: int | None = None
     failure_ratio: float | None = None
@@ -245,7 +245,7 @@ class Server:
 
 @dataclass
 class OutlierDetector:
-    """Leaves servers out that fail. The table of rules is in `native/crates/breaker/src/outliers.rs`."""
+    """Leaves servers out that fail; table of rules in `native/crates/breaker/src/outliers.rs`."""
 
     size: int
     consecutive_failures: int | None = 5

@@ -165,7 +165,7 @@ class LeakyBucket(Limiter):
 
 
 class LeakyQueue(LeakyBucket):
-    """The water is queued work: an allowed call leaves when all that was poured before has leaked."""
+    """The water is queued work: a call leaves when all that was poured before has leaked."""
 
     def delay_ns(self, now_ns: int) -> int:
         """Until the queue before this call has gone."""
@@ -249,7 +249,7 @@ class FixedWindow(Limiter):
 
 
 class SlidingWindow(Limiter):
-    """At most `limit` units in the period that ends now, the previous window taken as evenly spread."""
+    """At most `limit` units in the period that ends now; the last window taken as even."""
 
     def __init__(self, limit: int, period: float) -> None:
         super().__init__(limit, period)
@@ -288,7 +288,7 @@ class SlidingWindow(Limiter):
         return min(floor(Fraction(room * self.period_ns, taken)), self.period_ns)
 
     def fits_after_ns(self, cost: int, now_ns: int) -> int:
-        """Until enough of the previous window is out of sight, or of this one, after it has become that."""
+        """Until enough of the previous window is out of sight, or of this one, once it is that."""
         room = self.limit - cost - self.current
         if room >= 0:
             return self.left_ns - self.sight_ns(room, self.previous)
@@ -306,9 +306,10 @@ class SlidingWindow(Limiter):
 class KeyedLimiter:
     """One limiter for each of many keys, at most `capacity` of them.
 
-    A new key in a full table takes the place of one whose quota is whole again, else of the one that
-    would be soonest, but never of a limited one; if all are limited, it is judged by one limiter shared
-    with all others in that position. (The native table chooses among 16 of its places, this one among all.)
+    A new key in a full table takes the place of one whose quota is whole again, else of the one
+    that would be soonest, but never of a limited one; if all are limited, it is judged by one
+    limiter shared with all others in that position. (The native table chooses among 16 of its
+    places, this one among all.)
     """
 
     def __init__(self, kind: type[Limiter], *quota: float, capacity: int = 65536) -> None:
@@ -339,7 +340,7 @@ class KeyedLimiter:
         return decision
 
     def make_room(self, now: float) -> bool:
-        """Forgets the key with the least to lose if the table is full; false if none may be forgotten."""
+        """Forgets the key with the least to lose if the table is full; false if there is none."""
         if len(self) < self.capacity:
             return True
         losses = {

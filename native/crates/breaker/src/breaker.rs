@@ -174,17 +174,17 @@ impl Breaker {
     }
 
     /// Tells how the call ended and how long it took.
+    #[allow(clippy::needless_pass_by_value)] // a permit is good once
     pub fn record(&self, permit: Permit, now_ns: u64, outcome: Outcome, latency_ns: u64) {
-        let Permit { epoch, probe } = permit;
         let inner = &mut *self.inner.lock();
-        if epoch != self.epoch.load(Ordering::Relaxed) {
+        if permit.epoch != self.epoch.load(Ordering::Relaxed) {
             return;
         }
         let failed = outcome == Outcome::Failure;
         let slow = self.settings.slow_ratio.is_some() && latency_ns >= self.settings.slow_call_ns;
         match inner.phase {
             Phase::Closed => self.record_closed(inner, now_ns, failed, slow),
-            Phase::HalfOpen if inner.probes.give_back(probe) => {
+            Phase::HalfOpen if inner.probes.give_back(permit.probe) => {
                 self.record_probe(inner, now_ns, failed || slow);
             }
             Phase::HalfOpen | Phase::Open => {}
@@ -222,11 +222,11 @@ impl Breaker {
     }
 
     /// Gives a permit back without a verdict: the call was not made, or its end says nothing about the dependency.
+    #[allow(clippy::needless_pass_by_value)] // a permit is good once
     pub fn cancel(&self, permit: Permit) {
-        let Permit { epoch, probe } = permit;
         let inner = &mut *self.inner.lock();
-        if epoch == self.epoch.load(Ordering::Relaxed) {
-            inner.probes.give_back(probe);
+        if permit.epoch == self.epoch.load(Ordering::Relaxed) {
+            inner.probes.give_back(permit.probe);
         }
     }
 

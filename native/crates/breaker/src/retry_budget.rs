@@ -56,7 +56,12 @@ impl RetryBudget {
 
     /// Counts a request (the first try, not a retry).
     pub fn deposit(&self, now_ns: u64) {
-        self.window.lock().add(now_ns, [1, 0]);
+        self.deposit_many(now_ns, 1);
+    }
+
+    /// Counts several requests at once, for callers that gather them to take the lock less often.
+    pub fn deposit_many(&self, now_ns: u64, requests: u32) {
+        self.window.lock().add(now_ns, [requests, 0]);
     }
 
     /// Takes one retry from the budget if there is one.

@@ -30,5 +30,33 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BalanceError", python.get_type::<BalanceError>())?;
     module.add("NoServerError", python.get_type::<NoServerError>())?;
     module.add("BreakerError", python.get_type::<BreakerError>())?;
-    module.add("BreakerOpenError", python.get_type::<BreakerOpenError>())
+    let open_error = python.get_type::<BreakerOpenError>();
+    open_error.setattr("retry_after", 0.0)?; // a default, so that the attribute is always there
+    module.add("BreakerOpenError", open_error)
+}
+
+pub(crate) fn quota_error(error: &trunkline_ratelimit::QuotaError) -> PyErr {
+    QuotaError::new_err(error.to_string())
+}
+
+pub(crate) fn breaker_error(error: &trunkline_breaker::BreakerError) -> PyErr {
+    BreakerError::new_err(error.to_string())
+}
+
+/// `BreakerOpenError` with its attribute `retry_after`, in seconds.
+#[cold]
+pub(crate) fn breaker_open_error(python: Python<'_>, retry_after: f64) -> PyErr {
+    let error = BreakerOpenError::new_err(format!("the breaker is open for another {retry_after:.3} s"));
+    match error.value(python).setattr("retry_after", retry_after) {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
+}
+
+pub(crate) fn ring_error(error: &trunkline_hashring::Error) -> PyErr {
+    RingError::new_err(error.to_string())
+}
+
+pub(crate) fn balance_error(error: &trunkline_balance::Error) -> PyErr {
+    BalanceError::new_err(error.to_string())
 }

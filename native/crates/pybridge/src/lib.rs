@@ -1,10 +1,11 @@
 //! # trunkline-pybridge: the Python face of the native crates.
 //!
-//! The only crate that knows PyO3, one file per exposed thing; this file is the table of contents.
+//! The only crate that knows `PyO3`, one file per exposed thing; this file is the table of contents.
 //! Short calls (a ring lookup, a limiter check) keep the interpreter attached: detaching costs more than they do.
 
 mod balance;
 mod breaker;
+mod clock;
 mod error;
 mod hashring;
 mod ratelimit;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 #[pymodule(name = "_native", gil_used = false)]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
+    clock::register(module)?;
     hashring::register(module)?;
     ratelimit::register(module)?;
     balance::register(module)?;

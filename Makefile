@@ -65,9 +65,10 @@ lint-rust: tools
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 
 .PHONY: typecheck
-typecheck: install ## mypy --strict over the package, the examples and the load tests
+typecheck: install ## mypy --strict over all Python
 	$(BIN)/mypy
 	$(BIN)/mypy examples loadtests
+	$(BIN)/mypy --explicit-package-bases tests
 
 .PHONY: stubtest
 stubtest: install ## Compare the native module with its stubs

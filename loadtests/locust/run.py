@@ -99,4 +99,7 @@ def read_target(process: subprocess.Popen[str]) -> Target:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RuntimeError as error:
+        sys.exit(str(error))

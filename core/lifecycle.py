@@ -10,6 +10,7 @@ The main thread runs this on uvloop; the engine's own threads serve.
 import asyncio
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -38,8 +39,15 @@ def serve(load: Callable[[], Loaded]) -> int:
     """
     loaded = load()
     set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(load, loaded))
+
+
+def _raise_file_limit() -> None:
+    """Two descriptors for each proxied connection: take all that the host allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(load: Callable[[], Loaded], loaded: Loaded) -> int:

@@ -7,7 +7,7 @@ what they mean there. Filters run in the order of their list; on the way back in
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from trunkline.core.config import patterns
 from trunkline.core.config.http import HeaderEdits, HeaderValue, Status, Token, Tokens
@@ -19,14 +19,14 @@ from trunkline.core.config.values import (
     StatusRange,
     Strings,
     WholeSeconds,
-    as_list,
+    one_or_more,
 )
 
 LimitKey = Annotated[str, Field(pattern=patterns.LIMIT_KEY)]
 LimitAlgorithm = Literal[
     "token_bucket", "leaky_bucket", "leaky_queue", "fixed_window", "sliding_window", "gcra"
 ]
-Networks = Annotated[list[Network], BeforeValidator(as_list)]
+Networks = Annotated[list[Network], one_or_more(Network)]
 Cost = Annotated[int, Field(ge=1, lt=2**63)]
 
 

@@ -48,11 +48,11 @@ class Document:
         """The value at the path, None if there is none."""
         value: Any = self.data
         for part in path:
-            if not isinstance(value, dict | list):
-                return None
-            try:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
                 value = value[part]
-            except (KeyError, IndexError, TypeError):
+            else:
                 return None
         return value
 

@@ -11,14 +11,21 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from trunkline.core.config import patterns
 from trunkline.core.config.models import Count, Model, Positive, UrlPath, in_plan
-from trunkline.core.config.values import Duration, Network, Size, SocketAddress, Strings, as_list
+from trunkline.core.config.values import (
+    Duration,
+    Network,
+    Size,
+    SocketAddress,
+    Strings,
+    one_or_more,
+)
 
 Token = Annotated[str, StringConstraints(pattern=patterns.TOKEN)]
-Tokens = Annotated[list[Token], BeforeValidator(as_list)]
+Tokens = Annotated[list[Token], one_or_more(Token)]
 HostPattern = Annotated[str, StringConstraints(to_lower=True, pattern=patterns.HOST)]
-HostPatterns = Annotated[list[HostPattern], BeforeValidator(as_list)]
+HostPatterns = Annotated[list[HostPattern], one_or_more(HostPattern)]
 HeaderValue = Annotated[str, StringConstraints(pattern=patterns.HEADER_VALUE)]
-HeaderValues = Annotated[list[HeaderValue], BeforeValidator(as_list)]
+HeaderValues = Annotated[list[HeaderValue], one_or_more(HeaderValue)]
 Status = Annotated[int, Field(ge=100, le=599)]
 
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
@@ -72,7 +79,7 @@ class Forwarding(Model):
 class HttpListener(Model):
     """Where HTTP clients connect."""
 
-    listen: Annotated[list[SocketAddress], BeforeValidator(as_list), Field(min_length=1)]
+    listen: Annotated[list[SocketAddress], one_or_more(SocketAddress), Field(min_length=1)]
     """One or more `host:port`."""
     timeouts: ClientTimeouts | None = None
     limits: ClientLimits | None = None
@@ -102,7 +109,9 @@ def _predicate(value: Any) -> Any:
     return {"equals": value} if isinstance(value, str) else value
 
 
-Predicates = dict[Token, Annotated[Predicate, BeforeValidator(_predicate)]]
+AnyPredicate = Annotated[
+    Predicate, BeforeValidator(_predicate, json_schema_input_type=str | Predicate)
+]
 
 
 class Match(Model):
@@ -118,8 +127,8 @@ class Match(Model):
     """A regular expression for the whole path; tried after all others."""
     methods: Tokens | None = None
     """Default: every method."""
-    headers: Predicates | None = None
-    query: dict[str, Annotated[Predicate, BeforeValidator(_predicate)]] | None = None
+    headers: dict[Token, AnyPredicate] | None = None
+    query: dict[str, AnyPredicate] | None = None
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
     """Higher is tried first, before all other rules; default 0."""
 

@@ -48,6 +48,9 @@ def _server(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
+AnyServer = Annotated[Server, BeforeValidator(_server, json_schema_input_type=str | Server)]
+
+
 class KeepAlive(Model):
     """Connections to servers that wait for the next request."""
 
@@ -116,7 +119,7 @@ class RetryBudget(Model):
 class Pool(Model):
     """A named set of servers."""
 
-    servers: Annotated[list[Annotated[Server, BeforeValidator(_server)]], Field(min_length=1)]
+    servers: Annotated[list[AnyServer], Field(min_length=1)]
     """`"host:port"` or a table."""
     algorithm: Algorithm | None = None
     """Default round_robin."""

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
@@ -18,8 +19,8 @@ _BYTES_PER_UNIT = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _MOST_MS = 366 * 86_400_000
 _MOST_BYTES = 1 << 50
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|GB)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|KB|MB|GB)")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
 
 
@@ -32,8 +33,8 @@ def parse_duration(value: Any) -> int:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f'must be a duration such as "250ms", "5s" or "1m", not {shown(value)}')
-    duration_ms = float(match[1]) * _MS_PER_UNIT[match[2]]
-    if duration_ms > _MOST_MS or duration_ms % 1:
+    duration_ms = Fraction(match[1]) * _MS_PER_UNIT[match[2]]
+    if duration_ms > _MOST_MS or duration_ms.denominator > 1:
         raise ValueError(f"must be whole milliseconds, at most 366 days, not {shown(value)}")
     return int(duration_ms)
 
@@ -59,8 +60,8 @@ def parse_size(value: Any) -> int:
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f'must be a size such as "16KB" or "10MB", not {shown(value)}')
-    size_bytes = float(match[1]) * _BYTES_PER_UNIT[match[2]]
-    if size_bytes > _MOST_BYTES or size_bytes % 1:
+    size_bytes = Fraction(match[1]) * _BYTES_PER_UNIT[match[2]]
+    if size_bytes > _MOST_BYTES or size_bytes.denominator > 1:
         raise ValueError(f"must be whole bytes, at most 2^50, not {shown(value)}")
     return int(size_bytes)
 
@@ -103,7 +104,7 @@ def parse_address(value: Any) -> Address:
         return value
     wanted = f'must be "host:port", e.g. "127.0.0.1:8080", not {shown(value)}'
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    if not colon or not host or not re.fullmatch(r"\d{1,5}", port):
+    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port):
         raise ValueError(wanted)
     if int(port) > 65_535:
         raise ValueError(f"port {port} is out of range; valid are 1 to 65535")
@@ -116,7 +117,7 @@ def _host(host: str, wanted: str) -> str:
             return str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
             raise ValueError(wanted) from None
-    if re.fullmatch(r"[\d.]+", host):
+    if re.fullmatch(r"[[0-9].]+", host):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
@@ -145,6 +146,11 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def one_or_more(item: Any) -> BeforeValidator:
+    """For a list of `item`: one alone may stand without its brackets, if it is written as text."""
+    return BeforeValidator(as_list, json_schema_input_type=list[item] | item)
+
+
 def parse_statuses(value: Any) -> tuple[int, int]:
     """`404` or `"200-299"` as an inclusive range.
 
@@ -152,7 +158,7 @@ def parse_statuses(value: Any) -> tuple[int, int]:
         ValueError: It is neither.
     """
     text = str(value) if isinstance(value, int | str) else ""
-    match = re.fullmatch(r"([1-5]\d\d)(?:-([1-5]\d\d))?", text)
+    match = re.fullmatch(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if first > last:
         raise ValueError(f'must be a status such as 404 or a range "200-299", not {shown(value)}')
@@ -193,7 +199,7 @@ AnyPortAddress = Annotated[
 ]
 SocketAddress = Annotated[AnyPortAddress, AfterValidator(_fixed_port)]
 Network = Annotated[str, AfterValidator(_network)]
-Strings = Annotated[list[str], BeforeValidator(as_list)]
+Strings = Annotated[list[str], one_or_more(str)]
 StatusRange = Annotated[
     tuple[int, int],
     BeforeValidator(parse_statuses),

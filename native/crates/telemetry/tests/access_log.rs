@@ -163,7 +163,7 @@ fn a_stalled_reader_costs_records_and_never_blocks_the_worker() {
     let pipe = scratch.0.join("access.log");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    reader.write_all(&[b' '; 1 << 16]).unwrap(); // what a pipe holds (pipe(7)): the next write waits
+    reader.write_all(&vec![b' '; 1 << 16]).unwrap(); // what a pipe holds (pipe(7)): the next write waits
     let log = AccessLog::start(Config { batch_bytes: 4096, queue_batches: 2, ..scratch.config() }).unwrap();
     let mut writer = log.writer();
     (0..10_000).for_each(|_| writer.log(&record(200, "/")));

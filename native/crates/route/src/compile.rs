@@ -1,0 +1,180 @@
+//! From a list of routes to a [`Router`]: parse everything, report every error, sort once, build.
+
+use crate::definition::{Predicate, Route};
+use crate::error::Error;
+use crate::host::Host;
+use crate::keyed::Keyed;
+use crate::order::Rank;
+use crate::path::{Path, Refused};
+use crate::predicate::Check;
+use crate::router::{ANY, EXACT, Entry, Router, Table, WILDCARD};
+use crate::same;
+use crate::trie::Trie;
+
+/// A route parsed.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) hosts: Box<[Host]>,
+    pub(crate) methods: Box<[Box<str>]>,
+    pub(crate) path: Path,
+    pub(crate) headers: Box<[Check]>,
+    pub(crate) query: Box<[Check]>,
+}
+
+impl Plan {
+    /// Conditions besides host and path, as the order counts them.
+    pub(crate) fn predicates(&self) -> usize {
+        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len()
+    }
+}
+
+impl Router {
+    /// Builds the table. All errors of all routes are returned, each naming its route.
+    pub fn compile(routes: Vec<Route>) -> Result<Self, Vec<Error>> {
+        let mut errors = Vec::new();
+        let plans: Vec<Option<Plan>> = routes.iter().map(|route| plan(route, &mut errors)).collect();
+        let Some(plans) = plans.into_iter().collect::<Option<Vec<Plan>>>() else { return Err(errors) };
+        errors.extend(same::errors(&routes, &plans));
+        if errors.is_empty() { Ok(build(routes, plans)) } else { Err(errors) }
+    }
+}
+
+/// The parsed route, or none and its errors added to the list.
+fn plan(route: &Route, errors: &mut Vec<Error>) -> Option<Plan> {
+    let before = errors.len();
+    let hosts = hosts(route, errors);
+    for method in route.methods.iter().filter(|method| !is_token(method)) {
+        errors.push(Error::Method { route: route.name.clone(), method: method.clone() });
+    }
+    let path = path(route, errors);
+    let headers = checks(route, &route.headers, true, errors);
+    let query = checks(route, &route.query, false, errors);
+    let methods = route.methods.iter().map(|method| method.as_str().into()).collect();
+    if errors.len() > before { None } else { Some(Plan { hosts, methods, path: path?, headers, query }) }
+}
+
+fn hosts(route: &Route, errors: &mut Vec<Error>) -> Box<[Host]> {
+    let mut hosts = Vec::new();
+    for text in &route.hosts {
+        match Host::parse(text) {
+            Ok(host) => hosts.push(host),
+            Err(why) => errors.push(Error::Host { route: route.name.clone(), host: text.clone(), why }),
+        }
+    }
+    if route.hosts.is_empty() {
+        hosts.push(Host::Any);
+    }
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts.into_boxed_slice()
+}
+
+fn path(route: &Route, errors: &mut Vec<Error>) -> Option<Path> {
+    let text = route.path.text();
+    let refused = |refused| match refused {
+        Refused::Path(why) => Error::Path { route: route.name.clone(), path: text.to_owned(), why },
+        Refused::Regex(why) => Error::Regex { route: route.name.clone(), pattern: text.to_owned(), why },
+    };
+    Path::parse(&route.path).map_err(|why| errors.push(refused(why))).ok()
+}
+
+fn checks(route: &Route, predicates: &[Predicate], is_header: bool, errors: &mut Vec<Error>) -> Box<[Check]> {
+    let compiled = predicates.iter().map(|predicate| check(&route.name, predicate, is_header));
+    compiled.filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect()
+}
+
+fn check(route: &str, predicate: &Predicate, is_header: bool) -> Result<Check, Error> {
+    let route = route.to_owned();
+    let lower = predicate.name.to_ascii_lowercase();
+    if is_header && !is_token(&lower) {
+        return Err(Error::Predicate {
+            route,
+            name: predicate.name.clone(),
+            why: "a header name is a token",
+        });
+    }
+    let name = if is_header { &lower } else { &predicate.name };
+    let pattern = predicate.test.text().to_owned();
+    Check::compile(name, predicate).map_err(|why| Error::Regex { route, pattern, why })
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+fn build(routes: Vec<Route>, plans: Vec<Plan>) -> Router {
+    let mut builder = Builder::default();
+    for (host, route) in ranked(&routes, &plans) {
+        builder.add(host, route, &plans[route]);
+    }
+    builder.finish(routes, plans)
+}
+
+/// Every route on every one of its hosts, best rank first.
+fn ranked<'p>(routes: &[Route], plans: &'p [Plan]) -> Vec<(&'p Host, usize)> {
+    let mut all: Vec<(Rank, &Host, usize)> = Vec::new();
+    for (at, (route, plan)) in routes.iter().zip(plans).enumerate() {
+        let rank = |host| Rank::new(route.priority, host, &plan.path, plan.predicates(), at);
+        all.extend(plan.hosts.iter().map(|host| (rank(host), host, at)));
+    }
+    // Ranks are unique but for several hosts of one route, which may stand in either order.
+    all.sort_unstable_by(|one, two| one.0.cmp(&two.0));
+    all.into_iter().map(|(_, host, route)| (host, route)).collect()
+}
+
+#[derive(Default)]
+struct Builder {
+    entries: Vec<Entry>,
+    hosts: Keyed,
+    wildcard_labels: usize,
+    tables: Vec<Table>,
+    trie: Trie,
+}
+
+impl Builder {
+    fn add(&mut self, host: &Host, route: usize, plan: &Plan) {
+        let entry = self.entries.len() as u32;
+        let table = self.table(host, entry);
+        self.entries.push(Entry { route: route as u32, is_plain: plan.predicates() == 0 });
+        if matches!(plan.path, Path::Regex(_)) {
+            self.tables[table].regexes.push(entry);
+        } else {
+            self.trie.insert(self.tables[table].root, &plan.path, entry);
+        }
+    }
+
+    /// The table of the host, made if this is its first entry, which is then also its best.
+    fn table(&mut self, host: &Host, entry: u32) -> usize {
+        let (owner, name) = match host {
+            Host::Exact(name) => (EXACT, &**name),
+            Host::Wildcard(suffix) => (WILDCARD, &**suffix),
+            Host::Any => (ANY, ""),
+        };
+        if owner == WILDCARD {
+            self.wildcard_labels = self.wildcard_labels.max(name.split('.').count());
+        }
+        let table = self.hosts.get_or_insert(owner, name, self.tables.len() as u32) as usize;
+        if table == self.tables.len() {
+            self.tables.push(Table { root: self.trie.root(), best: entry, regexes: Vec::new() });
+        }
+        table
+    }
+
+    fn finish(mut self, routes: Vec<Route>, plans: Vec<Plan>) -> Router {
+        self.trie.shrink();
+        self.hosts.shrink();
+        Router {
+            routes: routes.into_boxed_slice(),
+            plans: plans.into_boxed_slice(),
+            entries: self.entries.into_boxed_slice(),
+            any: self.hosts.get(ANY, ""),
+            has_named_hosts: self.tables.len() > usize::from(self.hosts.get(ANY, "").is_some()),
+            hosts: self.hosts,
+            wildcard_labels: self.wildcard_labels,
+            tables: self.tables.into_boxed_slice(),
+            trie: self.trie,
+        }
+    }
+}

@@ -117,7 +117,7 @@ def _host(host: str, wanted: str) -> str:
             return str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
             raise ValueError(wanted) from None
-    if re.fullmatch(r"[[0-9].]+", host):
+    if re.fullmatch(r"[0-9.]+", host):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:

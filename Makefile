@@ -89,7 +89,7 @@ test-python: tools-test install ## The tests under tests/
 
 .PHONY: bench
 bench: install ## The native algorithms against the packages people use today
-	$(BIN)/pytest --benchmark-only
+	$(BIN)/pytest --benchmark-enable --benchmark-only
 
 # --- run and load -----------------------------------------------------------------------------------
 

@@ -1,0 +1,52 @@
+"""Two ways to end a TCP connection from an asyncio stream; a listener that can come back."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+
+# struct linger { on, seconds }: closing with it sends RST instead of FIN (socket(7)).
+LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection with RST; what was not sent yet is lost."""
+    connection = writer.get_extra_info("socket")
+    if connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+    writer.transport.abort()
+
+
+def close(writer: asyncio.StreamWriter) -> None:
+    """End the connection with FIN after everything written has been sent."""
+    writer.close()
+
+
+class Listener:
+    """A loopback listener that keeps its port over closing and opening.
+
+    Args:
+        serve: Called for each connection; the connection is closed when it returns.
+        port: 0 lets the kernel choose once.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+        port: int = 0,
+    ) -> None:
+        self.port = port
+        self._serve = serve
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Accept connections; nothing happens if it already does."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Refuse connections from now on; open ones are not touched."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None

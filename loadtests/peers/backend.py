@@ -7,6 +7,7 @@ unlimited, nothing is logged.
 
 from pathlib import Path
 
+from testkit.peers import write_nginx_config
 from testkit.ports import is_listening
 from testkit.process import Process
 
@@ -24,40 +25,24 @@ def body_of(path: str) -> bytes:
 def start_backend(directory: Path, port: int, cores: set[int]) -> Process:
     """Start it on 127.0.0.1:port, its files in ``directory`` (best a RAM file system)."""
     (directory / "1m").write_bytes(body_of("/1m"))
-    config = directory / "backend.conf"
-    config.write_text(_config(directory, port))
-    command = ["nginx", "-p", str(directory), "-e", "stderr", "-c", str(config)]
+    command = write_nginx_config(directory, "backend", _http(directory, port))
     backend = Process(command, directory=directory, name="backend", cores=cores)
     return backend.wait_ready(lambda: is_listening(port))
 
 
-def _config(directory: Path, port: int) -> str:
-    chunk = body_of("/4k")[:_CHUNK_BYTES].decode().replace("\n", "\\n")
+def _http(directory: Path, port: int) -> str:
+    small, chunk = body_of("/64").decode(), body_of("/4k")[:_CHUNK_BYTES].decode()
     return f"""
-daemon off;
-user root;
-worker_processes 1;
-pid {directory}/backend.pid;
-events {{ worker_connections 65536; }}
-worker_rlimit_nofile 131072;
-http {{
-    access_log off;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     sendfile on;
     tcp_nopush on;
     default_type application/octet-stream;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
     server {{
         listen 127.0.0.1:{port} backlog=65535;
         set $chunk "{chunk}";
-        location / {{ return 200 "{body_of("/64").decode().replace(chr(10), chr(92) + "n")}"; }}
+        location / {{ return 200 "{small}"; }}
         location = /4k {{ return 200 "$chunk$chunk"; }}
         location = /1m {{ alias {directory}/1m; }}
     }}
-}}
 """

@@ -47,27 +47,25 @@ class Subject(ABC):
 
     def __init__(self, setup: Setup, cores: set[int]) -> None:
         self.setup = setup
-        self.config_path = setup.directory / f"{self.name}.conf"
-        self.write_config()
         self.process = Process(
-            self.command(), directory=setup.directory, name=self.name, cores=cores
+            self.prepare(),
+            directory=setup.directory,
+            name=self.name,
+            environment=self.environment(),
+            cores=cores,
         ).wait_ready(lambda: is_listening(setup.port))
 
-    def write_config(self) -> None:
-        """(Re)write the configuration file."""
-        self.config_path.write_text(self.config())
-
     @abstractmethod
-    def config(self) -> str:
-        """The whole configuration text."""
+    def prepare(self) -> list[str]:
+        """Write the configuration; the command, which must stay in the foreground."""
 
-    @abstractmethod
-    def command(self) -> list[str]:
-        """Program and arguments, staying in the foreground."""
+    def environment(self) -> dict[str, str]:
+        """What the program wants beside the environment of this process."""
+        return {}
 
     @abstractmethod
     def reload(self) -> None:
-        """Ask the running program to take up the configuration file again."""
+        """Ask the running program to read its configuration again."""
 
     @classmethod
     @abstractmethod

@@ -12,6 +12,7 @@ import signal
 from typing import ClassVar
 
 from loadtests.peers.subjects.base import Subject, first_output_line
+from testkit.peers import write_haproxy_config
 
 
 class Haproxy(Subject):
@@ -19,8 +20,10 @@ class Haproxy(Subject):
 
     name: ClassVar[str] = "haproxy"
 
-    def command(self) -> list[str]:
-        return ["haproxy", "-W", "-db", "-f", str(self.config_path)]
+    def prepare(self) -> list[str]:
+        entries = "".join(f"{path} app\n" for path in self.setup.route_paths())
+        (self.setup.directory / "routes.map").write_text(entries)
+        return write_haproxy_config(self.setup.directory, self.name, self._proxies())
 
     def reload(self) -> None:
         self.process.send(signal.SIGUSR2)
@@ -29,34 +32,18 @@ class Haproxy(Subject):
     def version(cls) -> str:
         return first_output_line(["haproxy", "-v"])
 
-    def config(self) -> str:
+    def _proxies(self) -> str:
         return f"""
-global
-    nbthread 1
-    maxconn 12000
-    no strict-limits
-    log /dev/null local0 emerg
-defaults
-    mode http
     http-reuse always
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-    timeout http-keep-alive 1h
     option splice-response
 frontend front
     bind 127.0.0.1:{self.setup.port} backlog 65535
-    {self._rules()}
+    {self._rule()}
 backend app
     server app1 127.0.0.1:{self.setup.backend_port}
 """
 
-    def write_config(self) -> None:
-        entries = "".join(f"{path} app\n" for path in self.setup.route_paths())
-        (self.setup.directory / "routes.map").write_text(entries)
-        super().write_config()
-
-    def _rules(self) -> str:
+    def _rule(self) -> str:
         if not self.setup.route_count:
             return "default_backend app"
         return f"use_backend %[path,map_str({self.setup.directory}/routes.map)]"

@@ -9,6 +9,7 @@ import signal
 from typing import ClassVar
 
 from loadtests.peers.subjects.base import Subject, first_output_line
+from testkit.peers import write_nginx_config
 
 _IDLE_UPSTREAM_CONNECTIONS = 1024
 
@@ -18,9 +19,8 @@ class Nginx(Subject):
 
     name: ClassVar[str] = "nginx"
 
-    def command(self) -> list[str]:
-        directory = str(self.setup.directory)
-        return ["nginx", "-p", directory, "-e", "stderr", "-c", str(self.config_path)]
+    def prepare(self) -> list[str]:
+        return write_nginx_config(self.setup.directory, self.name, self._http())
 
     def reload(self) -> None:
         self.process.send(signal.SIGHUP)
@@ -29,25 +29,11 @@ class Nginx(Subject):
     def version(cls) -> str:
         return first_output_line(["nginx", "-v"])
 
-    def config(self) -> str:
-        setup = self.setup
+    def _http(self) -> str:
         return f"""
-daemon off;
-user root;
-worker_processes 1;
-worker_rlimit_nofile 65536;
-pid {setup.directory}/nginx.pid;
-events {{ worker_connections 32768; }}
-http {{
-    access_log off;
     tcp_nodelay on;
     keepalive_timeout 1h;
     keepalive_requests 1000000000;
-    client_body_temp_path {setup.directory}/body;
-    proxy_temp_path {setup.directory}/proxy;
-    fastcgi_temp_path {setup.directory}/fastcgi;
-    uwsgi_temp_path {setup.directory}/uwsgi;
-    scgi_temp_path {setup.directory}/scgi;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_buffer_size 16k;
@@ -55,16 +41,15 @@ http {{
     proxy_busy_buffers_size 128k;
     proxy_max_temp_file_size 0;
     upstream app {{
-        server 127.0.0.1:{setup.backend_port};
+        server 127.0.0.1:{self.setup.backend_port};
         keepalive {_IDLE_UPSTREAM_CONNECTIONS};
         keepalive_requests 1000000000;
         keepalive_timeout 1h;
     }}
     server {{
-        listen 127.0.0.1:{setup.port} backlog=65535;
+        listen 127.0.0.1:{self.setup.port} backlog=65535;
         {self._locations()}
     }}
-}}
 """
 
     def _locations(self) -> str:

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::secret::Secret;
+
 /// One step of a chain, tagged by `type`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -78,13 +80,13 @@ pub struct Jwt {
     pub algorithms: Vec<String>,
     /// HS256 secret.
     #[serde(default)]
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// PEM public key for RS256 or ES256.
     #[serde(default)]
     pub public_key: Option<String>,
     /// JWKS document (the text, read by the control plane from the file that the user names).
     #[serde(default)]
-    pub jwks: Option<String>,
+    pub jwks: Option<Secret>,
     #[serde(default)]
     pub issuer: Option<String>,
     #[serde(default)]
@@ -106,7 +108,7 @@ pub struct RateLimit {
     pub name: String,
     /// `ip`, `consumer`, `api` (one count for the route), `header:NAME`.
     pub key: String,
-    /// `token_bucket`, `leaky_bucket`, `leaky_queue`, `fixed_window`, `sliding_window`, `gcra`.
+    /// `token_bucket`, `leaky_bucket` (or `leaky_meter`), `leaky_queue`, `fixed_window`, `sliding_window`, `gcra`.
     pub algorithm: String,
     pub limit: u64,
     pub period_ms: u64,
@@ -173,7 +175,8 @@ pub struct HeaderEdits {
 }
 
 /// What changes between the front end's request and the back end's. Values are templates: text with `{id}` (path
-/// parameter), `{query.NAME}`, `{header.NAME}`, `{client_ip}`, `{host}`, `{method}`, `{path}`, `{consumer}`, `{request_id}`.
+/// parameter), `{query.NAME}`, `{header.NAME}`, `{client_ip}`, `{host}`, `{method}`, `{path}`, `{scheme}`, `{consumer}`,
+/// `{request_id}`; `{{` and `}}` are braces.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rewrite {
@@ -204,7 +207,7 @@ pub struct QueryEdits {
 pub struct Consumer {
     pub name: String,
     #[serde(default)]
-    pub keys: Vec<String>,
+    pub keys: Vec<Secret>,
 }
 
 fn yes() -> bool {

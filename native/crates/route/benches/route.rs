@@ -48,14 +48,15 @@ fn requests(count: usize) -> Vec<(String, String)> {
     spread.map(|n| (format!("shop-{}.example.com", n / 4 % 100), path(n))).collect()
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn find_in_one_catch_all(bencher: Bencher<'_, '_>) {
     let router = Router::compile(vec![Route::default()]).unwrap();
     let request = request("shop.example.com", "/v1/users/8231/orders/77");
     bencher.bench_local(|| black_box(&router).find(black_box(&request), no_header).map(|found| found.route));
 }
 
-#[divan::bench(args = [10, 1_000, 10_000])]
+/// Samples of 10 000, so that the whole table is in use and caches are as warm as its size lets them be.
+#[divan::bench(args = [10, 1_000, 10_000], sample_size = 10_000)]
 fn find_in_many(bencher: Bencher<'_, '_>, count: usize) {
     let router = Router::compile(table(count)).unwrap();
     let requests = requests(count);
@@ -66,7 +67,7 @@ fn find_in_many(bencher: Bencher<'_, '_>, count: usize) {
     });
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn find_with_params_in_10_000(bencher: Bencher<'_, '_>) {
     let router = Router::compile(table(10_000)).unwrap();
     let request = request("shop-24.example.com", "/v1/service-9699/users/8231/orders/77");
@@ -74,14 +75,14 @@ fn find_with_params_in_10_000(bencher: Bencher<'_, '_>) {
         .bench_local(|| black_box(&router).find(black_box(&request), no_header).map(|found| found.params()));
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn miss_in_10_000(bencher: Bencher<'_, '_>) {
     let router = Router::compile(table(10_000)).unwrap();
     let request = request("shop-25.example.com", "/v1/service-x/users/8231");
     bencher.bench_local(|| black_box(&router).find(black_box(&request), no_header).map(|found| found.route));
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn find_by_wildcard_header_and_query(bencher: Bencher<'_, '_>) {
     let predicate =
         |name: &str, value: &str| Predicate { name: name.into(), test: Test::Equals(value.into()) };

@@ -4,10 +4,11 @@ use crate::definition::{Predicate, Route};
 use crate::error::Error;
 use crate::host::Host;
 use crate::keyed::Keyed;
+use crate::method;
 use crate::order::Rank;
 use crate::path::{Path, Refused};
 use crate::predicate::Check;
-use crate::router::{ANY, EXACT, Entry, Router, Table, WILDCARD};
+use crate::router::{ANY, Conditions, EXACT, Entry, Router, Table, WILDCARD};
 use crate::same;
 use crate::trie::Trie;
 
@@ -25,6 +26,19 @@ impl Plan {
     /// Conditions besides host and path, as the order counts them.
     pub(crate) fn predicates(&self) -> usize {
         usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len()
+    }
+
+    fn conditions(&self) -> Conditions {
+        match method::bits(&self.methods) {
+            Some(bits) if self.headers.is_empty() && self.query.is_empty() => {
+                if bits == 0 {
+                    Conditions::None
+                } else {
+                    Conditions::Methods(bits)
+                }
+            }
+            _ => Conditions::More,
+        }
     }
 }
 
@@ -137,7 +151,7 @@ impl Builder {
     fn add(&mut self, host: &Host, route: usize, plan: &Plan) {
         let entry = self.entries.len() as u32;
         let table = self.table(host, entry);
-        self.entries.push(Entry { route: route as u32, is_plain: plan.predicates() == 0 });
+        self.entries.push(Entry { route: route as u32, conditions: plan.conditions() });
         if matches!(plan.path, Path::Regex(_)) {
             self.tables[table].regexes.push(entry);
         } else {

@@ -31,6 +31,7 @@ mod error;
 mod explain;
 mod host;
 mod keyed;
+mod method;
 mod order;
 mod params;
 mod path;

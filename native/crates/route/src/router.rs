@@ -4,6 +4,7 @@ use crate::compile::Plan;
 use crate::definition::Route;
 use crate::host;
 use crate::keyed::Keyed;
+use crate::method;
 use crate::params::Params;
 use crate::path::Path;
 use crate::trie::{Offer, Trie};
@@ -73,8 +74,17 @@ pub struct Router {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) route: u32,
-    /// No conditions besides host and path.
-    pub(crate) is_plain: bool,
+    pub(crate) conditions: Conditions,
+}
+
+/// What an entry asks for besides host and path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Conditions {
+    None,
+    /// One of the methods in the bit set, and nothing else.
+    Methods(u16),
+    /// See the plan.
+    More,
 }
 
 /// The routes of one host pattern.
@@ -168,6 +178,10 @@ impl Plan {
         self.methods.is_empty() || self.methods.iter().any(|method| **method == *request.method)
     }
 
+    fn holds<'r>(&self, request: &Request<'r>, header: &impl Fn(&str) -> Option<&'r [u8]>) -> bool {
+        self.method_holds(request) && self.rest_holds(request, header)
+    }
+
     /// Headers and query.
     fn rest_holds<'r>(&self, request: &Request<'r>, header: &impl Fn(&str) -> Option<&'r [u8]>) -> bool {
         self.headers.iter().all(|check| check.holds(header(&check.name)))
@@ -191,9 +205,12 @@ impl<'r, H: Fn(&str) -> Option<&'r [u8]>> Offer for Best<'_, 'r, H> {
 
     #[inline]
     fn offer(&mut self, entry: u32) {
-        let plan = self.router.plan(entry);
-        let is_plain = self.router.entries[entry as usize].is_plain;
-        if is_plain || (plan.method_holds(self.request) && plan.rest_holds(self.request, &self.header)) {
+        let holds = match self.router.entries[entry as usize].conditions {
+            Conditions::None => true,
+            Conditions::Methods(bits) => bits & method::bit(self.request.method) != 0,
+            Conditions::More => self.router.plan(entry).holds(self.request, &self.header),
+        };
+        if holds {
             self.entry = entry;
         }
     }

@@ -4,6 +4,8 @@
 //! entries that end there, sorted by rank. A walk visits every node that the path can reach: at most all nodes of the host, in
 //! practice one per segment. Regular expressions are not here but beside the root (`router.rs`).
 
+use smallvec::SmallVec;
+
 use crate::keyed::Keyed;
 use crate::path::{Path, Segment, split};
 
@@ -45,7 +47,15 @@ struct Node {
     /// Child for any segment that is not empty, or `NONE`.
     param: u32,
     has_literals: bool,
-    candidates: Vec<Candidate>,
+    /// By rank. Two fit into the place that a `Vec` would take.
+    candidates: SmallVec<[Candidate; 2]>,
+}
+
+impl Node {
+    #[inline]
+    fn has_children(&self) -> bool {
+        self.has_literals || self.param != NONE
+    }
 }
 
 /// Receives the entries whose host and path hold.
@@ -66,7 +76,7 @@ pub(crate) struct Trie {
 impl Trie {
     /// A new root; its number.
     pub(crate) fn root(&mut self) -> u32 {
-        self.nodes.push(Node { param: NONE, has_literals: false, candidates: Vec::new() });
+        self.nodes.push(Node { param: NONE, has_literals: false, candidates: SmallVec::new() });
         self.nodes.len() as u32 - 1
     }
 
@@ -95,16 +105,18 @@ impl Trie {
     /// wanted entry costs a look at its predicates.
     #[inline]
     pub(crate) fn walk(&self, root: u32, path: &str, offer: &mut impl Offer) {
-        match path.strip_prefix('/') {
-            Some(rest) => self.descend(root, Some(rest), offer),
-            // `OPTIONS *` and the like have no segments; the prefix `/` takes them too.
-            None => self.offer_at(root, Some(""), offer),
+        // `OPTIONS *` and the like have no segments; the prefix `/` takes them too.
+        let rest = path.strip_prefix('/');
+        if rest.is_some() && self.nodes[root as usize].has_children() {
+            self.descend(root, rest, offer);
+        } else {
+            self.offer_at(root, rest.or(Some("")), offer);
         }
     }
 
     fn descend(&self, node: u32, remaining: Option<&str>, offer: &mut impl Offer) {
         let here = &self.nodes[node as usize];
-        if let Some(rest) = remaining.filter(|_| here.has_literals || here.param != NONE) {
+        if let Some(rest) = remaining.filter(|_| here.has_children()) {
             let (segment, after) = split(rest);
             if here.has_literals
                 && let Some(child) = self.edges.get(node, segment)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::compile::Plan;
-use crate::definition::{Predicate, Route};
+use crate::definition::{Predicate, Route, Test};
 use crate::error::Error;
 use crate::path::{Path, Segment};
 
@@ -13,7 +13,7 @@ struct Signature<'a> {
     priority: i32,
     path: String,
     methods: Vec<&'a String>,
-    headers: Vec<(String, &'a Predicate)>,
+    headers: Vec<(String, &'a Test)>,
     query: Vec<&'a Predicate>,
 }
 
@@ -39,9 +39,8 @@ fn signature<'a>(route: &'a Route, plan: &Plan) -> Signature<'a> {
         priority: route.priority,
         path: path(&plan.path),
         methods: sorted(route.methods.iter()),
-        // Header names are compared without case, and the case is part of the predicate as configured.
         headers: sorted(
-            route.headers.iter().map(|predicate| (predicate.name.to_ascii_lowercase(), predicate)),
+            route.headers.iter().map(|predicate| (predicate.name.to_ascii_lowercase(), &predicate.test)),
         ),
         query: sorted(route.query.iter()),
     }

@@ -1,6 +1,6 @@
 //! The compiled table against the rule as `docs/concepts/routing.md` words it: look at every route, compare the winners in pairs.
 //! The oracle shares no code with the crate beyond the public definitions.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::similar_names)] // `routes` and the `router` of them
 
 use std::cmp::Ordering;
 

@@ -1,11 +1,12 @@
-"""Records which servers a real nginx chooses, as the oracle of the ketama ring and of smooth weighted round robin.
+"""Records the choices of a real nginx: for the ketama ring and smooth weighted round robin.
 
     python tests/vectors/record_nginx.py
 
-Needs `nginx` on the path. Writes `nginx_ketama/POOL.csv` (one line for each key: the key, then the servers in the order
-nginx tried them) and `nginx_swrr/POOL.csv` (one line for each request: its server) for every pool of the `pools.json`
-beside them. The servers need not exist: a refused connection is recorded as well as an answered one, and is what makes
-nginx go on to the next. `max_fails=0` keeps nginx from remembering the refusals.
+Needs `nginx` on the path. Writes `nginx_ketama/POOL.csv` (one line for each key: the key, then the
+servers in the order nginx tried them) and `nginx_swrr/POOL.csv` (one line for each request: its
+server) for every pool of the `pools.json` beside them. The servers need not exist: a refused
+connection is recorded as well as an answered one, and is what makes nginx go on to the next.
+`max_fails=0` keeps nginx from remembering the refusals.
 """
 
 import csv
@@ -74,12 +75,18 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 def nginx(method: str, pool: Pool) -> Iterator[Callable[[str], list[str]]]:
     """Runs nginx with `pool`; yields a function from a key to the servers it tried."""
     names = {address(name): name for name in pool["servers"]}
-    lines = [f"server {name} weight={weight} max_fails=0;" for name, weight in pool["servers"].items()]
+    lines = [
+        f"server {name} weight={weight} max_fails=0;" for name, weight in pool["servers"].items()
+    ]
     with tempfile.TemporaryDirectory() as directory:
         port, config = free_port(), Path(directory, "nginx.conf")
         config.write_text(
             CONFIG.format(
-                directory=directory, method=method, servers=" ".join(lines), port=port, tries=pool["tries"]
+                directory=directory,
+                method=method,
+                servers=" ".join(lines),
+                port=port,
+                tries=pool["tries"],
             )
         )
         process = subprocess.Popen(["nginx", "-p", directory, "-c", str(config)])

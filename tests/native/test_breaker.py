@@ -250,6 +250,24 @@ def test_a_forgotten_probe_gives_its_place_back_at_once() -> None:
     assert refused_for(breaker, 5.0) is None
 
 
+def test_it_calls_functions() -> None:
+    breaker = one_failure_opens(exclude=(NotFoundError,))
+
+    def raise_it(error: BaseException) -> None:
+        raise error
+
+    assert breaker.call(divmod, 7, 2) == (3, 1)
+    assert breaker.call(int, "11", base=2) == 3
+    for harmless in (NotFoundError(), KeyboardInterrupt()):
+        with pytest.raises(type(harmless)):
+            breaker.call(raise_it, harmless)
+    assert (breaker.state(), breaker.counts().calls) == ("closed", 3)
+    with pytest.raises(CalleeError):
+        breaker.call(raise_it, CalleeError())
+    with pytest.raises(native.BreakerOpenError):
+        breaker.call(divmod, 7, 2)
+
+
 def test_it_decorates_functions() -> None:
     breaker = one_failure_opens()
 

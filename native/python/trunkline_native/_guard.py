@@ -23,8 +23,7 @@ def guarded(
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with breaker.acquire():
-            return function(*args, **kwargs)
+        return breaker.call(function, *args, **kwargs)
 
     return call
 

@@ -489,6 +489,8 @@ class CircuitBreaker:
         """
     def cancel(self, permit: Permit) -> None:
         """Gives a permit back without a verdict. Raises as `record` does."""
+    def call(self, function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Calls `function` under a permit; its exception is the verdict. Raises as `acquire` does."""
     def __call__(self, function: Callable[_P, _R], /) -> Callable[_P, _R]:
         """Decorates a function or coroutine function: each call needs a permit, its exception is the verdict."""
     def state(self, now: float | None = None) -> str:

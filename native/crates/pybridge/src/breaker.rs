@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyException, PyIndexError};
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use trunkline_breaker::{
     Breaker, Counts, Ejection, Outcome, OutlierSettings, Outliers, Permit, RetryBudget, RetryBudgetSettings,
     ServerReport, Settings,
@@ -100,6 +100,24 @@ impl CircuitBreaker {
         Ok(())
     }
 
+    /// Without a `Permit` object: half the cost of the `with` block.
+    #[pyo3(signature = (function, /, *args, **kwargs))]
+    fn call<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let python = function.py();
+        let acquired_ns = now_ns(None)?;
+        let permit = self.breaker.acquire(acquired_ns);
+        let permit = permit.map_err(|open| breaker_open_error(python, seconds(open.retry_after_ns)))?;
+        let answer = function.call(args, kwargs);
+        let error_type = answer.as_ref().err().map(|error| error.get_type(python));
+        self.conclude(permit, acquired_ns, error_type)?;
+        answer
+    }
+
     /// The decorator lives in Python, where an async function can be wrapped by an async function.
     fn __call__<'py>(slf: Bound<'py, Self>, function: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let guard = slf.py().import("trunkline_native._guard")?;
@@ -126,6 +144,35 @@ impl CircuitBreaker {
 }
 
 impl CircuitBreaker {
+    /// Records how a call ended, by the type of what it raised.
+    fn conclude(
+        &self,
+        permit: Permit,
+        acquired_ns: u64,
+        error_type: Option<Bound<'_, PyType>>,
+    ) -> PyResult<()> {
+        let outcome = match error_type {
+            None => Some(Outcome::Success),
+            Some(kind) => self.verdict(&kind)?,
+        };
+        let Some(outcome) = outcome else {
+            self.breaker.cancel(permit);
+            return Ok(());
+        };
+        let now_ns = now_ns(None)?;
+        self.breaker.record(permit, now_ns, outcome, now_ns.saturating_sub(acquired_ns));
+        Ok(())
+    }
+
+    /// Success, failure, or neither: a cancelled task and Ctrl-C say nothing about what was called.
+    fn verdict(&self, kind: &Bound<'_, PyType>) -> PyResult<Option<Outcome>> {
+        let exclude = self.exclude.bind(kind.py());
+        if !exclude.is_empty() && kind.is_subclass(exclude)? {
+            return Ok(Some(Outcome::Success));
+        }
+        Ok(kind.is_subclass_of::<PyException>()?.then_some(Outcome::Failure))
+    }
+
     /// The crate's permit, once.
     fn take(&self, permit: &PyPermit) -> PyResult<Permit> {
         if !std::ptr::eq(permit.breaker.get(), self) {
@@ -149,35 +196,17 @@ impl PyPermit {
         slf
     }
 
-    /// Success, failure, or neither: a cancelled task and Ctrl-C say nothing about what was called.
     #[pyo3(signature = (error_type, error, traceback))]
     fn __exit__(
         &self,
-        python: Python<'_>,
         error_type: Option<Bound<'_, PyType>>,
         error: Option<Bound<'_, PyAny>>,
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let (_, _) = (error, traceback);
-        let breaker = self.breaker.get();
         let Some(permit) = self.permit.lock().take() else { return Ok(()) };
-        let outcome = match error_type {
-            None => Outcome::Success,
-            Some(kind) if is_any_of(&kind, breaker.exclude.bind(python))? => Outcome::Success,
-            Some(kind) if kind.is_subclass_of::<PyException>()? => Outcome::Failure,
-            Some(_) => {
-                breaker.breaker.cancel(permit);
-                return Ok(());
-            }
-        };
-        let now_ns = now_ns(None)?;
-        breaker.breaker.record(permit, now_ns, outcome, now_ns.saturating_sub(self.acquired_ns));
-        Ok(())
+        self.breaker.get().conclude(permit, self.acquired_ns, error_type)
     }
-}
-
-fn is_any_of(kind: &Bound<'_, PyType>, classes: &Bound<'_, PyTuple>) -> PyResult<bool> {
-    Ok(!classes.is_empty() && kind.is_subclass(classes)?)
 }
 
 impl Drop for PyPermit {

@@ -50,11 +50,11 @@ impl BoundedLoadRing {
         Ok(())
     }
 
-    /// Removes a node and forgets its load. Errors as [`Ring::remove`].
-    pub fn remove(&mut self, name: &str) -> Result<(), Error> {
+    /// Removes a node and forgets its load. Answer and errors as [`Ring::remove`].
+    pub fn remove(&mut self, name: &str) -> Result<usize, Error> {
         let index = self.ring.remove(name)?;
         self.loads.swap_remove(index);
-        Ok(())
+        Ok(index)
     }
 
     /// Gives a node another weight; its load stays. Errors as [`Ring::set_weight`].

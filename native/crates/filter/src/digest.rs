@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use aws_lc_rs::{constant_time, digest};
 
-/// SHA-256 (FIPS 180-4). 90 ns for an API key on a CPU with SHA extensions, without allocation.
+/// SHA-256 (FIPS 180-4), without allocation; the whole API key filter takes 95 ns on a CPU with SHA extensions.
 #[derive(Clone, Copy, Eq)]
 pub(crate) struct Digest([u8; 32]);
 

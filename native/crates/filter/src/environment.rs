@@ -136,7 +136,7 @@ impl<'r> Environment<'r> {
         name: &str,
         settings: LimiterSettings,
     ) -> Result<Arc<KeyedLimiter>, String> {
-        // Measured in trunkline-ratelimit: four shards per thread keep contention out of the profile; 64 serve 16 threads.
+        // Four per thread are plenty, says trunkline-ratelimit; these serve 16 threads.
         const SHARDS: usize = 64;
         let make = |settings: &LimiterSettings| KeyedLimiter::new(settings.quota, settings.capacity, SHARDS);
         self.next.limiters.obtain(&self.previous.limiters, name, settings, make)

@@ -20,6 +20,9 @@ use crate::{Reason, Request, Verdict};
 const SECOND_NS: u64 = 1_000_000_000;
 const MILLISECOND_NS: u64 = 1_000_000;
 
+/// With the key `api` there is one key per route that shares the limiter, whatever capacity the plan has by default.
+const API_CAPACITY: usize = 1_024;
+
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     key: Key,
@@ -51,7 +54,8 @@ impl RateLimit {
             site.error("name", "only printable ASCII can stand in the RateLimit field (RFC 9651 §3.3.3)");
             return None;
         }
-        let settings = LimiterSettings { quota: quota?, key: plan.key.clone(), capacity: plan.capacity };
+        let capacity = if plan.key == "api" { plan.capacity.min(API_CAPACITY) } else { plan.capacity };
+        let settings = LimiterSettings { quota: quota?, key: plan.key.clone(), capacity };
         let limiter = site.take("name", environment.limiter(&plan.name, settings))?;
         let name = quoted(&plan.name);
         let policy = policy(&name, plan);

@@ -93,8 +93,8 @@ const fn mix(mut bits: u64) -> u64 {
 
 fn write_hex(out: &mut [u8], bits: u64) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for (index, digit) in out.iter_mut().rev().enumerate() {
-        *digit = HEX[(bits >> (4 * index) & 15) as usize];
+    for (pair, byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bits.to_be_bytes()) {
+        *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
     }
 }
 

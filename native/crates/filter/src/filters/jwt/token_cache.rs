@@ -1,5 +1,5 @@
-//! Tokens whose signature was right, by their SHA-256: an RS256 check costs 20 µs, ES256 60 µs, this 0.3 µs for a token of
-//! 500 bytes. Nobody can make another token of the same digest, and the tokens themselves are not kept.
+//! Tokens whose signature was right, by their SHA-256. Measured for a token of 480 bytes: ES256 54 µs, RS256 19 µs, HS256 2 µs,
+//! a cached one 0.37 µs, hashing included. Nobody can make another token of the same digest, and the tokens themselves are not kept.
 //!
 //! Bounded by two generations: new entries go into the young one; when that is full it becomes the old one and the old one
 //! is dropped. What is used moves back to the young. It holds 8 192 to 16 384 tokens and never searches for a victim.

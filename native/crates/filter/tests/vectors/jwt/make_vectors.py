@@ -1,7 +1,7 @@
 """Makes vectors.json: tokens and public keys for the JWT filter's tests, by PyJWT and cryptography.
 
-Run `python make_vectors.py` in an environment with `pyjwt` and `cryptography`. Keys are new in every
-run and the private ones are thrown away, so all vectors change together.
+Run `python make_vectors.py` in an environment with `pyjwt` and `cryptography`. Keys are new in
+every run and the private ones are thrown away, so all vectors change together.
 """
 
 import base64
@@ -51,7 +51,7 @@ def pem(key: PrivateKey) -> str:
 def jwk_set(
     rsa_key: rsa.RSAPrivateKey, ec_key: ec.EllipticCurvePrivateKey, p384: ec.EllipticCurvePrivateKey
 ) -> list[dict[str, Any]]:
-    """Two keys to use, and three to pass over: for encryption, of another curve, of another kind."""
+    """Two keys to use; three to pass over: for encryption, another curve, another kind."""
     rsa_jwk = RSAAlgorithm.to_jwk(rsa_key.public_key(), as_dict=True)
     ec_jwk = ECAlgorithm.to_jwk(ec_key.public_key(), as_dict=True)
     p384_jwk = ECAlgorithm.to_jwk(p384.public_key(), as_dict=True)

@@ -199,6 +199,10 @@ class Screen:
             and server not in self.tried
         )
 
+    def admits_any(self) -> bool:
+        """Whether anyone is eligible."""
+        return any(map(self.admits, range(len(self.servers))))
+
     def admitted_from(self, start: int = 0) -> Iterator[int]:
         """Eligible positions, from `start`, wrapping around."""
         count = len(self.servers)
@@ -430,6 +434,8 @@ class Balancer:
         last_resort = [(tier, True) for tier in panicking]
         for tier, ignore_health in first + last_resort:
             screen = self.screen(tier, now_ns, out, ignore_health)
+            if not screen.admits_any():
+                continue
             position = tier.algorithm.pick(screen, key_bytes(key), self.random)
             if position is not None:
                 return tier.servers[position]
@@ -441,8 +447,7 @@ class Balancer:
 
     def serves(self, tier: Tier, now_ns: int, tried: list[Server]) -> bool:
         """Whether a tier has an eligible server while health counts."""
-        screen = self.screen(tier, now_ns, tried, False)
-        return any(map(screen.admits, range(len(tier.servers))))
+        return self.screen(tier, now_ns, tried, False).admits_any()
 
     def explain(self, *, now: float) -> dict[str, str]:
         """Each server's standing: chosen from, or why not."""

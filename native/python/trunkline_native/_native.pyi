@@ -58,6 +58,7 @@ class BreakerOpenError(RuntimeError):
 
 # --- hashring -------------------------------------------------------------------------------------
 
+@disjoint_base
 class HashRing:
     """Named, weighted nodes and a table that says which of them a key belongs to.
 

@@ -25,10 +25,6 @@ impl Hashed {
 
     /// First with slow start and the load bound; they only pass a key on, so without them if nobody else takes it.
     pub(crate) fn pick(&self, screen: &Screen, key: &[u8]) -> Option<usize> {
-        // A table may have 65 537 slots to search in vain.
-        if !screen.admits_any() {
-            return None;
-        }
         let bound = Bound::new(screen);
         let keeps_key = |position| keeps(screen.share(position), || mix64(xxh64(key, 1) ^ position as u64));
         self.ring

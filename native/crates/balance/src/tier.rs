@@ -91,6 +91,10 @@ impl Tier {
         ignore_health: bool,
     ) -> Option<usize> {
         let screen = Screen { servers: &self.servers, indices: &self.indices, request, ignore_health };
+        // The algorithms may take this for granted: a table has up to 65 537 slots to search in vain.
+        if !screen.admits_any() {
+            return None;
+        }
         self.picker.pick(&screen, key, random).map(|position| self.indices[position])
     }
 

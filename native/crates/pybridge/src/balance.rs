@@ -21,21 +21,16 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// A number that must fit; one out of range is a `BalanceError`, not an `OverflowError`.
-#[derive(Clone, Copy)]
-struct Bounded<T>(T);
-
-impl<'a, 'py, T: FromPyObject<'a, 'py>> FromPyObject<'a, 'py> for Bounded<T> {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        object.extract().map(Self).map_err(|error: T::Error| {
-            let error: PyErr = error.into();
-            if error.is_instance_of::<PyOverflowError>(object.py()) {
-                return BalanceError::new_err(format!("{} is out of range", *object));
-            }
-            error
-        })
-    }
+fn bounded<'py, T>(object: &Bound<'py, PyAny>) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    object.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            return BalanceError::new_err(format!("{object} is out of range"));
+        }
+        error
+    })
 }
 
 fn duration_ns(name: &str, given: f64) -> PyResult<u64> {
@@ -49,10 +44,15 @@ struct PyServer(Arc<Server>);
 #[pymethods]
 impl PyServer {
     #[new]
-    #[pyo3(signature = (name, weight=Bounded(1), priority=Bounded(0), *, max_active=Bounded(0)))]
-    fn new(name: &str, weight: Bounded<u32>, priority: Bounded<u8>, max_active: Bounded<u32>) -> Self {
-        let server = Server::new(name, weight.0, priority.0);
-        server.set_max_active(max_active.0);
+    #[pyo3(signature = (name, weight=1, priority=0, *, max_active=0))]
+    fn new(
+        name: &str,
+        #[pyo3(from_py_with = bounded)] weight: u32,
+        #[pyo3(from_py_with = bounded)] priority: u8,
+        #[pyo3(from_py_with = bounded)] max_active: u32,
+    ) -> Self {
+        let server = Server::new(name, weight, priority);
+        server.set_max_active(max_active);
         Self(Arc::new(server))
     }
 
@@ -96,12 +96,12 @@ impl PyServer {
         seconds(self.0.ewma_ns())
     }
 
-    fn set_weight(&self, weight: Bounded<u32>) {
-        self.0.set_weight(weight.0);
+    fn set_weight(&self, #[pyo3(from_py_with = bounded)] weight: u32) {
+        self.0.set_weight(weight);
     }
 
-    fn set_max_active(&self, max_active: Bounded<u32>) {
-        self.0.set_max_active(max_active.0);
+    fn set_max_active(&self, #[pyo3(from_py_with = bounded)] max_active: u32) {
+        self.0.set_max_active(max_active);
     }
 
     #[pyo3(signature = (healthy, *, now=None))]
@@ -156,14 +156,21 @@ struct PyBalancer {
     servers: Vec<Py<PyServer>>,
 }
 
+/// The standard library's keys for hash tables are the random numbers at hand.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// Servers as they are, names as new servers, a mapping as names with weights.
 fn parse_servers(servers: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyServer>>> {
     let python = servers.py();
     let fresh = |name: &str, weight| Py::new(python, PyServer(Arc::new(Server::new(name, weight, 0))));
     if let Ok(mapping) = servers.cast::<PyMapping>() {
-        let items =
-            mapping.items()?.into_iter().map(|item| item.extract::<(Bound<PyString>, Bounded<u32>)>());
-        return items.map(|item| item.and_then(|(name, weight)| fresh(name.to_str()?, weight.0))).collect();
+        let server = |item: Bound<'_, PyAny>| {
+            let (name, weight) = item.extract::<(Bound<PyString>, Bound<PyAny>)>()?;
+            fresh(name.to_str()?, bounded(&weight)?)
+        };
+        return mapping.items()?.into_iter().map(server).collect();
     }
     if servers.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("servers must be a mapping or an iterable, not one str"));
@@ -224,7 +231,7 @@ impl PyBalancer {
         load_factor: Option<f64>,
         slow_start: f64,
         panic_threshold: f64,
-        seed: Option<Bounded<u64>>,
+        seed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let slow_start_ns = duration_ns("slow_start", slow_start)?;
         let settings = Settings {
@@ -235,7 +242,7 @@ impl PyBalancer {
         };
         let servers = parse_servers(servers)?;
         let shared = servers.iter().map(|server| Arc::clone(&server.get().0)).collect();
-        let seed = seed.map_or_else(|| RandomState::new().build_hasher().finish(), |seed| seed.0);
+        let seed = seed.map_or_else(|| Ok(random_seed()), bounded)?;
         let balancer = Balancer::new(settings, shared, seed).map_err(|error| balance_error(&error))?;
         Ok(Self { algorithm: algorithm.to_owned(), balancer: Mutex::new(balancer), servers })
     }
@@ -278,9 +285,8 @@ impl PyBalancer {
     fn rebuild(&self) -> PyResult<()> {
         let mut balancer = self.balancer.lock();
         let servers = balancer.servers().to_vec();
-        let seed = RandomState::new().build_hasher().finish();
-        *balancer =
-            Balancer::new(*balancer.settings(), servers, seed).map_err(|error| balance_error(&error))?;
+        *balancer = Balancer::new(*balancer.settings(), servers, random_seed())
+            .map_err(|error| balance_error(&error))?;
         Ok(())
     }
 

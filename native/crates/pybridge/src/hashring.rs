@@ -6,7 +6,7 @@ use parking_lot::{Mutex, RwLock};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
-use trunkline_hashring::{BoundedLoadRing, DEFAULT_TABLE_SIZE, Node, Ring, RingKind};
+use trunkline_hashring::{BoundedLoadRing, Node, Ring, RingKind};
 
 use crate::error::{RingEmptyError, RingError, ring_error};
 
@@ -30,31 +30,24 @@ pub(crate) fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 }
 
 /// A node's share; one out of range is a `RingError`, not an `OverflowError`.
-#[derive(Clone, Copy)]
-struct Weight(u32);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Weight {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        object.extract().map(Self).map_err(|error: PyErr| {
-            if error.is_instance_of::<PyOverflowError>(object.py()) {
-                return RingError::new_err(format!(
-                    "a weight must be between 0 and 2^32 - 1, not {}",
-                    *object
-                ));
-            }
-            error
-        })
-    }
+fn weight(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    object.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            return RingError::new_err(format!("a weight must be between 0 and 2^32 - 1, not {object}"));
+        }
+        error
+    })
 }
 
 /// Names with weights out of a mapping, or names of weight 1 out of any other iterable.
 fn parse_nodes<'py>(nodes: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<(Bound<'py, PyString>, u32)>> {
     let Some(nodes) = nodes else { return Ok(vec![]) };
     if let Ok(mapping) = nodes.cast::<PyMapping>() {
-        let items = mapping.items()?.into_iter().map(|item| item.extract::<(Bound<PyString>, Weight)>());
-        return items.map(|item| item.map(|(name, weight)| (name, weight.0))).collect();
+        let pair = |item: Bound<'py, PyAny>| {
+            let (name, share) = item.extract::<(Bound<PyString>, Bound<PyAny>)>()?;
+            Ok((name, weight(&share)?))
+        };
+        return mapping.items()?.into_iter().map(pair).collect();
     }
     if nodes.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("nodes must be a mapping or an iterable of names, not one str"));
@@ -159,9 +152,9 @@ impl PyRing {
         PyList::new(python, names)
     }
 
-    #[pyo3(signature = (name, weight=Weight(1)))]
-    fn add(&self, name: Bound<'_, PyString>, weight: Weight) -> PyResult<()> {
-        let node = Node::new(name.to_str()?, weight.0);
+    #[pyo3(signature = (name, weight=1))]
+    fn add(&self, name: Bound<'_, PyString>, #[pyo3(from_py_with = weight)] weight: u32) -> PyResult<()> {
+        let node = Node::new(name.to_str()?, weight);
         let mut named = self.0.write();
         named.ring.add(node).map_err(|error| ring_error(&error))?;
         named.names.push(name.unbind());
@@ -177,8 +170,8 @@ impl PyRing {
         Ok(())
     }
 
-    fn set_weight(&self, name: &str, weight: Weight) -> PyResult<()> {
-        self.0.write().ring.set_weight(name, weight.0).map_err(|error| ring_error(&error))
+    fn set_weight(&self, name: &str, #[pyo3(from_py_with = weight)] weight: u32) -> PyResult<()> {
+        self.0.write().ring.set_weight(name, weight).map_err(|error| ring_error(&error))
     }
 
     #[getter]
@@ -216,7 +209,7 @@ struct MaglevRing;
 #[pymethods]
 impl MaglevRing {
     #[new]
-    #[pyo3(signature = (nodes=None, *, table_size=DEFAULT_TABLE_SIZE))]
+    #[pyo3(signature = (nodes=None, *, table_size=65537))]
     fn new(nodes: Option<&Bound<'_, PyAny>>, table_size: u32) -> PyResult<PyClassInitializer<Self>> {
         Ok(PyClassInitializer::from(PyRing::build(RingKind::Maglev { table_size }, nodes)?)
             .add_subclass(Self))
@@ -278,9 +271,9 @@ impl PyBoundedLoadRing {
         self.0.lock().ring.release(name).map_err(|error| ring_error(&error))
     }
 
-    #[pyo3(signature = (name, weight=Weight(1)))]
-    fn add(&self, name: Bound<'_, PyString>, weight: Weight) -> PyResult<()> {
-        let node = Node::new(name.to_str()?, weight.0);
+    #[pyo3(signature = (name, weight=1))]
+    fn add(&self, name: Bound<'_, PyString>, #[pyo3(from_py_with = weight)] weight: u32) -> PyResult<()> {
+        let node = Node::new(name.to_str()?, weight);
         let mut named = self.0.lock();
         named.ring.add(node).map_err(|error| ring_error(&error))?;
         named.names.push(name.unbind());
@@ -296,8 +289,8 @@ impl PyBoundedLoadRing {
         Ok(())
     }
 
-    fn set_weight(&self, name: &str, weight: Weight) -> PyResult<()> {
-        self.0.lock().ring.set_weight(name, weight.0).map_err(|error| ring_error(&error))
+    fn set_weight(&self, name: &str, #[pyo3(from_py_with = weight)] weight: u32) -> PyResult<()> {
+        self.0.lock().ring.set_weight(name, weight).map_err(|error| ring_error(&error))
     }
 
     #[getter]

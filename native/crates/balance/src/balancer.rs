@@ -22,7 +22,7 @@ impl Balancer {
     /// A balancer over `servers`, which may be empty; picks answer with indices into this list. `seed` is where random
     /// choices and turns begin.
     ///
-    /// Hashing algorithms build their tables here, from the weights of this moment (about 1 ms for a hundred servers): do
+    /// Hashing algorithms build their tables here, from the weights of this moment (up to 3 ms for a hundred servers): do
     /// it off the data path, once, and [`Balancer::fork`] it for each worker.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! | kind | shares | keys moved when 1 of n nodes goes | memory | lookup |
 //! |---|---|---|---|---|
-//! | [`Ketama`](RingKind::Ketama) | ± 10 % | 1/n | 1.3 KB per unit of weight | binary search |
+//! | [`Ketama`](RingKind::Ketama) | ± 12 % | 1/n | 2 KB per unit of weight | a short search |
 //! | [`Maglev`](RingKind::Maglev) | within one slot | 1/n and a few | 4 bytes per slot | one load |
 //! | [`Jump`](RingKind::Jump) | exact on average | 1/n (last node), 2/n (others) | none | O(log n) |
 //! | [`Rendezvous`](RingKind::Rendezvous) | exact on average | 1/n | 16 bytes per node | O(n) |

@@ -99,7 +99,7 @@ impl Ring {
         self.nodes.iter().position(|node| node.name == name)
     }
 
-    /// Appends a node. Builds the table anew (about 1 ms for a hundred nodes): keep it off the data path.
+    /// Appends a node. Builds the table anew (up to 3 ms for a hundred nodes): keep it off the data path.
     ///
     /// # Errors
     /// As [`Ring::new`]; the ring is then unchanged.

@@ -19,7 +19,7 @@ from typing import Self
 
 import uvloop
 
-from trunkline.core.admin.server import open_admin
+from trunkline.core.admin.server import bind, open_admin
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.instance import Instance, relative_to_config
@@ -53,8 +53,11 @@ def _raise_file_limit() -> None:
 async def _serve(load: Callable[[], Loaded], loaded: Loaded) -> int:
     instance = Instance(load, loaded)
     signals = Signals(instance)
+    settings = loaded.config.admin
+    # Bound first: what cannot start must not have taken a connection.
+    listening = bind(settings.listen) if settings.enabled else None
     applied = await instance.start()
-    admin = open_admin(instance) if loaded.config.admin.enabled else None
+    admin = open_admin(instance, listening) if listening else None
     log.info("serving", extra={**applied, "admin": admin.running.url if admin else "off"})
     with ReadyFile(loaded):
         await signals.stop_asked.wait()

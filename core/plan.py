@@ -91,6 +91,7 @@ class PlanBuilder:
     def add_consumer(self, name: str, keys: list[SecretStr], source: Path) -> None:
         """Add who may call."""
         self._sources["consumers", len(self._consumers)] = source
+        self._sources["consumers", name] = source
         self._consumers.append({"name": name, "keys": keys})
 
     def set_access_log(self, access_log: dict[str, Any]) -> None:

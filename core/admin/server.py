@@ -23,13 +23,12 @@ DEFAULT_ADDRESS = Address("127.0.0.1", 9901)
 _TOKEN_BYTES = 24
 
 
-def open_admin(instance: Instance) -> "AdminServer":
-    """Bind, serve, and write the state file.
+def open_admin(instance: Instance, listening: socket.socket) -> "AdminServer":
+    """Serve on the socket, and write the state file.
 
     Raises:
-        OSError: The configured address cannot be bound, or the state file not written.
+        OSError: The token file cannot be read, or the state file not written.
     """
-    listening = bind(instance.loaded.config.admin.listen)
     token = choose_token(instance.loaded)
     host, port = listening.getsockname()[:2]
     running = state.Running(

@@ -6,13 +6,15 @@ from pathlib import Path
 from trunkline.core.commands import output
 from trunkline.core.config.load import config_model, load
 from trunkline.core.config.problems import ConfigError
+from trunkline.core.instance import apply
+from trunkline.core.native import Engine
 from trunkline.core.role import Role
 
 
 def check(file: Path, roles: Sequence[Role]) -> int:
     """Print every problem of the file, or what it would run."""
     try:
-        load(file, roles)
+        apply(Engine(1), load(file, roles), bind=False)
     except ConfigError as refused:
         output.problems(refused.problems)
         count = len(refused.problems)

@@ -82,9 +82,9 @@ def _reload(client: AdminClient) -> int:
         output.problems([Problem(**error) for error in refused.body["errors"]])
         output.error("refused: the old configuration keeps running")
         return output.FAILED
-    figures = f"built in {answer['build_ms']} ms, swapped in {answer['swap_us']} µs"
-    print(f"reloaded: generation {answer['generation']}, {figures}")
-    for waiting in answer["needs_restart"]:
+    waiting_tables = answer.pop("needs_restart")
+    print("reloaded:", ", ".join(f"{name} {figure}" for name, figure in answer.items()))
+    for waiting in waiting_tables:
         output.error(f"[{waiting}] changed: that takes effect at the next start")
     return output.OK
 

@@ -30,7 +30,7 @@ Status = Annotated[int, Field(ge=100, le=599)]
 
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
 # What templates may name besides a path parameter.
-_REQUEST_FIELDS = {"client_ip", "host", "method", "path", "consumer", "request_id"}
+_REQUEST_FIELDS = {"client_ip", "host", "method", "path", "scheme", "consumer", "request_id"}
 
 
 class ClientTimeouts(Model):
@@ -96,12 +96,14 @@ class Predicate(Model):
     present: bool | None = None
     equals: str | None = None
     prefix: str | None = None
+    suffix: str | None = None
+    contains: str | None = None
     regex: str | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Predicate":
         if len(self.model_fields_set) != 1:
-            raise ValueError("must have exactly one of equals, prefix, regex, present")
+            raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}")
         return self
 
 
@@ -159,11 +161,16 @@ class Match(Model):
         return {name.lstrip("*") for name in _PARAMETER.findall(self.path or "")}
 
 
+def _without_braces(template: str) -> str:
+    """A template without `{{` and `}}`, which stand for braces."""
+    return template.replace("{{", "").replace("}}", "")
+
+
 def unknown_parameters(template: str, parameters: set[str]) -> list[str]:
     """Names in `{braces}` that neither the path nor the request can fill."""
     return [
         name
-        for name in _PARAMETER.findall(template)
+        for name in _PARAMETER.findall(_without_braces(template))
         if name not in parameters | _REQUEST_FIELDS and not name.startswith(("query.", "header."))
     ]
 

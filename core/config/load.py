@@ -40,10 +40,12 @@ class Loaded:
     def refusal(self, errors: Sequence[Mapping[str, str]]) -> ConfigError:
         """The engine's refusal of the plan, with the keys that its parts come from."""
         document = self.builder.document
-        problems = []
+        # A set: an API that two listeners offer is refused twice.
+        problems = set()
         for error in errors:
             path = self.builder.source_of(error["path"])
-            problems.append(Problem(*document.place(path), key_text(path), error["message"]))
+            message = " ".join(error["message"].split())
+            problems.add(Problem(*document.place(path), key_text(path), message))
         return ConfigError(sorted(problems))
 
 

@@ -45,7 +45,7 @@ def test_what_the_engine_refuses_is_found_in_the_file(
 
 def test_secrets_are_not_shown(full: Loaded) -> None:
     shown = json.dumps(full.redacted()) + repr(full)
-    for secret in ("key-of-alice", "second", "a secret"):
+    for secret in ("key-of-alice", "second", "a secret of more than 32 characters"):
         assert secret in full.plan.decode()
         assert secret not in shown
 

@@ -258,8 +258,8 @@ RELATIONS = {
     "two tests of one header": (
         f'{FRONT}[[lb.http.front.routes]]\npool = "app"\n'
         f'headers.X-Env = {{ equals = "a", prefix = "b" }}{POOL}',
-        "t.toml:7: lb.http.front.routes[0].headers.X-Env: must have exactly one of present, equals, "
-        "prefix, suffix, contains, regex",
+        "t.toml:7: lb.http.front.routes[0].headers.X-Env: must have exactly one of present, "
+        "equals, prefix, suffix, contains, regex",
     ),
     "route name twice": (
         f'{FRONT}[[lb.http.front.routes]]\nname = "a"\npool = "app"\n'

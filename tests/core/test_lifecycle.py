@@ -35,6 +35,13 @@ def wait_for_message(running: Trunkline, message: str) -> dict[str, Any]:
     return found()[0]
 
 
+def wait_for_generation(running: Trunkline, number: int) -> None:
+    def taken() -> bool:
+        return log(running)[-1].get("generation") == number
+
+    wait_until(taken, timeout_s=10, what=f"configuration {number}")
+
+
 def test_it_serves(running: Trunkline, tmp_path: Path, get: Get) -> None:
     assert get("/").text == "ok"
     assert (tmp_path / "ready").read_text() == f"{running.pid}\n"
@@ -136,11 +143,7 @@ def test_hangup_reloads_without_a_failed_request(
         routes = f'[[lb.http.front.routes]]\npath = "/{number}"\npool = "app"\n'
         running.write_config(lb_config(port, [upstream.port]) + routes)
         running.send(signal.SIGHUP)
-        wait_until(
-            lambda wanted=number: log(running)[-1].get("generation") == wanted,
-            timeout_s=10,
-            what=f"configuration {number}",
-        )
+        wait_for_generation(running, number)
     enough = len(statuses) + 10
     wait_until(lambda: len(statuses) > enough, timeout_s=10, what="more requests")
     assert set(statuses) == {200}

@@ -1,0 +1,219 @@
+"""The `trunkline` command as people and scripts run it: output, errors, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import trunkline
+from testkit.ports import free_port
+from testkit.trunkline import Trunkline, lb_config
+from testkit.upstream import Upstream
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a command that looks for running ones in the test's own state folder."""
+
+    def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        state = {"TRUNKLINE_STATE_DIR": str(tmp_path / "state")}
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "trunkline", *arguments],
+            env={**os.environ, **state, **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return command
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A sound configuration that nobody runs."""
+    path = tmp_path / "t.toml"
+    path.write_text(lb_config(free_port(), [9100]))
+    return path
+
+
+def test_version(run: Run) -> None:
+    info = json.loads(run("version", "--json").stdout)
+    assert info["trunkline"] == info["native"] == trunkline.__version__
+    text = run("version").stdout
+    assert text.startswith("trunkline")
+    assert trunkline.__version__ in text
+
+
+def test_version_is_quick_to_import() -> None:
+    """What one command needs must not slow the others: FastAPI alone costs more than the rest."""
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from trunkline.cli import app\n"
+        "assert CliRunner().invoke(app, ['version']).exit_code == 0\n"
+        "print(sorted({'fastapi', 'uvicorn', 'uvloop'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_help_names_every_command(run: Run) -> None:
+    text = run("--help").stdout
+    for command in ("up", "lb", "gateway", "check", "reload", "status", "explain", "doctor"):
+        assert command in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["up"],
+        ["up", "--config", "none.toml"],
+        ["check"],
+        ["explain", "http", "GET", "/", "-H", "no colon"],
+        ["explain", "http", "GET", "/", "--offline"],
+    ],
+)
+def test_wrong_usage(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_check(run: Run, config: Path) -> None:
+    done = run("check", "t.toml")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "t.toml: ok\n", "")
+
+
+def test_check_prints_every_problem(run: Run, config: Path) -> None:
+    config.write_text('[lb.http.front]\nlisten = "x"\npool = "app"\nregex = 1\n')
+    done = run("check", "t.toml")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        't.toml:2: lb.http.front.listen: must be "host:port", e.g. "127.0.0.1:8080", not "x"',
+        't.toml:3: lb.http.front.pool: no pool is named "app"; there are: none',
+        't.toml:4: lb.http.front.regex: unknown key; valid are "access_log", "forwarding", '
+        '"limits", "listen", "pool", "reason_header", "routes", "timeouts"',
+        "t.toml: 3 problems",
+    ]
+
+
+def test_check_asks_the_engine(run: Run, config: Path) -> None:
+    with config.open("a") as file:
+        file.write('[[lb.http.front.routes]]\nregex = "(["\npool = "app"\n')
+    done = run("check", "t.toml")
+    assert done.returncode == 1
+    assert "t.toml:" in done.stderr
+    assert "regular expression" in done.stderr
+
+
+def test_check_binds_nothing(run: Run, running: Trunkline) -> None:
+    assert run("check", str(running.config_path)).returncode == 0
+
+
+def test_up_with_an_unsound_file(run: Run, config: Path) -> None:
+    config.write_text("[lb]\nx = 1\n")
+    done = run("up", "--config", "t.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 't.toml:2: lb.x: unknown key; valid are "http", "pools"\n'
+
+
+def test_schema(run: Run) -> None:
+    assert json.loads(run("schema").stdout)["title"] == "trunkline configuration"
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["reload"], ["explain", "http", "GET", "/"]])
+def test_nobody_runs(run: Run, config: Path, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 3
+    assert done.stderr.startswith("no trunkline runs (looked in ")
+    assert run(*arguments, "--config", "t.toml").returncode == 3
+
+
+def test_nobody_answers(run: Run) -> None:
+    done = run("status", TRUNKLINE_ADMIN_URL=f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 3
+    assert "Connection refused" in done.stderr
+
+
+def test_a_wrong_token(run: Run, running: Trunkline, tmp_path: Path) -> None:
+    (state_file,) = (tmp_path / "state").iterdir()
+    url = json.loads(state_file.read_text())["url"]
+    done = run("status", TRUNKLINE_ADMIN_URL=url, TRUNKLINE_ADMIN_TOKEN="wrong")
+    assert done.returncode == 1
+    assert "401" in done.stderr
+
+
+def test_status(run: Run, running: Trunkline, upstream: Upstream) -> None:
+    done = run("status")
+    assert done.returncode == 0
+    assert "lb.http.front" in done.stdout
+    assert "lb.app" in done.stdout
+    assert f"127.0.0.1:{upstream.port}" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_status_for_programs(run: Run, running: Trunkline) -> None:
+    status = json.loads(run("status", "--json", "--config", str(running.config_path)).stdout)
+    assert status["process"]["pid"] == running.pid
+
+
+def test_reload(run: Run, running: Trunkline) -> None:
+    done = run("reload")
+    assert done.returncode == 0
+    assert done.stdout.startswith("reloaded: generation 2")
+
+
+def test_reload_with_an_unsound_file(run: Run, running: Trunkline, port: int) -> None:
+    running.write_config(lb_config(port, []))
+    done = run("reload")
+    assert done.returncode == 1
+    problem, conclusion = done.stderr.splitlines()
+    assert problem.startswith(f"{running.config_path}:")
+    assert problem.endswith("lb.pools.app.servers: must not be empty")
+    assert conclusion == "refused: the old configuration keeps running"
+
+
+def test_explain(run: Run, running: Trunkline, upstream: Upstream) -> None:
+    done = run(
+        "explain", "http", "get", "http://a.example/x", "-H", "X-A: b", "--client", "10.0.0.1"
+    )
+    assert done.returncode == 0
+    assert "lb.front.default" in done.stdout
+    assert f"127.0.0.1:{upstream.port}" in done.stdout
+
+
+def test_explain_offline(run: Run, config: Path) -> None:
+    arguments = ["explain", "http", "GET", "/x", "--offline", "--config", "t.toml", "--json"]
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert "lb.front.default" in json.dumps(json.loads(done.stdout))
+
+
+def test_doctor(run: Run, running: Trunkline) -> None:
+    done = run("doctor", "--config", str(running.config_path))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert f"ok    native module: {trunkline.__version__}" in lines
+    taken = next(line for line in lines if "Address already in use" in line)
+    assert taken.startswith("look  listen 127.0.0.1:")
+    assert any("open files" in line for line in lines)
+
+
+def test_one_role(run: Run, config: Path) -> None:
+    """A role's own command takes that role's part only."""
+    done = run("gateway", "--config", "t.toml")
+    assert done.returncode == 1
+    assert done.stderr == "t.toml: [gateway] is missing: there is nothing to run\n"

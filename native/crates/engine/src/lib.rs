@@ -1,3 +1,36 @@
-//! # trunkline-engine: The data plane: worker threads, connections, upstream pools, health checks, snapshots.
+//! # trunkline-engine: the data plane.
+//!
+//! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
+//! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
+//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries), `reply` and `relay` (the answer),
+//! `upload` and `tunnel` (the other cases), `settle` (what is counted).
 
+mod acceptor;
+mod block;
+mod cells;
+mod client;
+mod clock;
+mod compile;
+mod engine;
+mod exchange;
+mod failure;
+mod filter_state;
+mod forward;
+mod forwarding;
+mod hash_key;
+mod health;
 pub mod plan;
+mod recent;
+mod relay;
+mod reply;
+mod settle;
+mod snapshot;
+mod timer;
+mod transport;
+mod tunnel;
+mod upload;
+mod upstream;
+mod worker;
+
+pub use compile::PlanError;
+pub use engine::{ApplyError, Applied, Engine};

@@ -136,9 +136,12 @@ pub struct Predicate {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
+    /// `false`: absent.
     Present(bool),
     Equals(String),
     Prefix(String),
+    Suffix(String),
+    Contains(String),
     Regex(String),
 }
 
@@ -178,7 +181,7 @@ pub enum RetryOn {
     Status,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Unique within the plan: the identity under which health, EWMA and connections carry over.
@@ -211,7 +214,7 @@ pub struct Pool {
     pub retry_budget: RetryBudget,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// What people call it; defaults to the address on the control side.
@@ -254,7 +257,7 @@ pub enum RingKind {
     BoundedLoad,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepAlive {
     /// Idle connections kept per server and worker; 0 = none.
@@ -265,7 +268,7 @@ pub struct KeepAlive {
 }
 
 /// Requests that wait because every eligible server is at `max_connections`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Queue {
     pub length: usize,

@@ -27,26 +27,30 @@ pub(crate) fn offset(buffer: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).wrapping_sub(buffer.as_ptr() as usize)
 }
 
-/// Says what exactly is wrong with header lines that httparse refused. Runs only on refused messages.
+/// Says what is wrong with header lines that httparse refused; `None` = the line at fault is not complete yet.
+/// Runs only on refused messages.
 #[cold]
-pub(crate) fn diagnose_headers(lines: &[u8]) -> Reason {
+pub(crate) fn diagnose_headers(lines: &[u8]) -> Option<Reason> {
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        if !line.ends_with(b"\n") {
+            return None;
+        }
+        // The end of the head: what httparse refused before it, we have no finer name for.
+        if line == b"\r\n" {
+            return Some(Reason::BadHeaderName);
+        }
         if let Some(reason) = diagnose_line(line) {
-            return reason;
+            return Some(reason);
         }
     }
-    Reason::BadHeaderName
+    None
 }
 
 fn diagnose_line(line: &[u8]) -> Option<Reason> {
-    let Some(content) = line.strip_suffix(b"\r\n") else {
-        return if line.contains(&b'\r') || line.ends_with(b"\n") {
-            Some(Reason::BadLineEnding)
-        } else {
-            diagnose_content(line)
-        };
-    };
-    if content.contains(&b'\r') { Some(Reason::BadLineEnding) } else { diagnose_content(content) }
+    match line.strip_suffix(b"\r\n") {
+        Some(content) if !content.contains(&b'\r') => diagnose_content(content),
+        _ => Some(Reason::BadLineEnding),
+    }
 }
 
 fn diagnose_content(content: &[u8]) -> Option<Reason> {

@@ -32,8 +32,13 @@ pub fn parse_request<'b, 'h>(
         Ok(httparse::Status::Complete(length)) if length <= limits.head_bytes => length,
         Ok(httparse::Status::Complete(_)) => return Err(Reject::request(Reason::HeadTooLarge)),
         Ok(httparse::Status::Partial) => return partial(head, limits),
-        Err(error) => return Err(Reject::request(diagnose(head, error))),
+        Err(error) => {
+            return diagnose(head, error).map_or_else(|| partial(head, limits), |r| Err(Reject::request(r)));
+        }
     };
+    if !head.get(..length).unwrap_or_default().ends_with(b"\r\n\r\n") {
+        return Err(Reject::request(Reason::BadLineEnding));
+    }
     let (Some(method), Some(target), Some(minor)) = (raw.method, raw.path, raw.version) else {
         return Err(Reject::request(Reason::BadRequestLine));
     };
@@ -280,44 +285,56 @@ pub(crate) fn check_chunked(value: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Names the fault of a head that httparse refused. Runs only on refused messages.
+/// Names the fault of a head that httparse refused; `None` = the line at fault is not complete yet. Judging whole lines makes
+/// the verdict independent of how the bytes were cut into reads. Runs only on refused messages.
 #[cold]
-fn diagnose(head: &[u8], error: httparse::Error) -> Reason {
-    let line_end = memchr::memchr(b'\n', head).unwrap_or(head.len());
-    let (line, rest) = head.split_at(line_end);
-    match error {
-        httparse::Error::TooManyHeaders => Reason::TooManyHeaders,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
-            lines::diagnose_headers(rest.get(1..).unwrap_or_default())
+fn diagnose(head: &[u8], error: httparse::Error) -> Option<Reason> {
+    if error == httparse::Error::TooManyHeaders {
+        return Some(Reason::TooManyHeaders);
+    }
+    match memchr::memchr(b'\n', head) {
+        Some(line_end) => {
+            let (line, rest) = head.split_at(line_end + 1);
+            diagnose_line(line).or_else(|| lines::diagnose_headers(rest))
         }
-        httparse::Error::Version => diagnose_version(line),
-        httparse::Error::Token => diagnose_token(line),
-        _ if line_end == head.len() => diagnose_token(line),
-        _ if rest.len() > 1 => lines::diagnose_headers(rest.get(1..).unwrap_or_default()),
-        _ => Reason::BadLineEnding,
+        // A method that is no token needs no line end: a TLS greeting is refused at once.
+        None => starts_badly(head).then_some(Reason::BadMethod),
     }
 }
 
-fn diagnose_version(line: &[u8]) -> Reason {
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default().trim_ascii_end();
+fn starts_badly(line: &[u8]) -> bool {
+    let method = line.split(|&byte| byte == b' ' || byte == b'\r').next().unwrap_or_default();
+    method.is_empty() || !method.iter().copied().all(lines::is_token)
+}
+
+fn diagnose_line(line: &[u8]) -> Option<Reason> {
+    let Some(content) = line.strip_suffix(b"\r\n").filter(|content| !content.contains(&b'\r')) else {
+        return Some(Reason::BadLineEnding);
+    };
+    if starts_badly(content) {
+        return Some(Reason::BadMethod);
+    }
+    let mut parts = content.split(|&byte| byte == b' ');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(target), Some(version), None) if !target.is_empty() => {
+            if target.iter().copied().all(target::is_target_byte) {
+                diagnose_version(version)
+            } else {
+                Some(Reason::BadTarget)
+            }
+        }
+        _ => Some(Reason::BadRequestLine),
+    }
+}
+
+fn diagnose_version(version: &[u8]) -> Option<Reason> {
     match version {
+        b"HTTP/1.0" | b"HTTP/1.1" => None,
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            Reason::UnsupportedVersion
+            Some(Reason::UnsupportedVersion)
         }
-        _ => Reason::BadVersion,
-    }
-}
-
-fn diagnose_token(line: &[u8]) -> Reason {
-    let mut parts = line.split(|&byte| byte == b' ');
-    let method = parts.next().unwrap_or_default();
-    if method.is_empty() || !method.iter().copied().all(lines::is_token) {
-        return Reason::BadMethod;
-    }
-    match parts.next() {
-        None | Some([]) => Reason::BadRequestLine,
-        Some(_) => Reason::BadTarget,
+        _ => Some(Reason::BadVersion),
     }
 }

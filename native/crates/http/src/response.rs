@@ -58,8 +58,15 @@ fn parse<'b, 'h>(
         Ok(httparse::Status::Complete(length)) if length <= limits.head_bytes => length,
         Ok(httparse::Status::Partial) if buffer.len() < limits.head_bytes => return Ok(None),
         Ok(_) => return Err(Reason::HeadTooLarge),
-        Err(error) => return Err(diagnose(buffer, error)),
+        Err(error) => match diagnose(buffer, error) {
+            Some(reason) => return Err(reason),
+            None if buffer.len() < limits.head_bytes => return Ok(None),
+            None => return Err(Reason::HeadTooLarge),
+        },
     };
+    if !buffer.get(..length).unwrap_or_default().ends_with(b"\r\n\r\n") {
+        return Err(Reason::BadLineEnding);
+    }
     let (Some(status @ 100..=599), Some(minor)) = (raw.code, raw.version) else {
         return Err(Reason::BadStatusLine);
     };
@@ -188,18 +195,35 @@ impl<'b> Scan<'b> {
     }
 }
 
+/// `None` = the line at fault is not complete yet.
 #[cold]
-fn diagnose(head: &[u8], error: httparse::Error) -> Reason {
-    let line_end = memchr::memchr(b'\n', head).unwrap_or(head.len());
-    match error {
-        httparse::Error::TooManyHeaders => Reason::TooManyHeaders,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
-            lines::diagnose_headers(head.get(line_end + 1..).unwrap_or_default())
-        }
-        httparse::Error::NewLine if line_end + 1 < head.len() => {
-            lines::diagnose_headers(head.get(line_end + 1..).unwrap_or_default())
-        }
-        httparse::Error::Version if head.starts_with(b"HTTP/") => Reason::BadVersion,
-        _ => Reason::BadStatusLine,
+fn diagnose(head: &[u8], error: httparse::Error) -> Option<Reason> {
+    if error == httparse::Error::TooManyHeaders {
+        return Some(Reason::TooManyHeaders);
     }
+    if !b"HTTP/".iter().zip(head).all(|(wanted, byte)| wanted == byte) {
+        return Some(Reason::BadStatusLine);
+    }
+    let (line, rest) = head.split_at(memchr::memchr(b'\n', head)? + 1);
+    let Some(content) = line.strip_suffix(b"\r\n").filter(|content| !content.contains(&b'\r')) else {
+        return Some(Reason::BadLineEnding);
+    };
+    match content {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b' ', status @ ..] => {
+            if is_status(status) {
+                lines::diagnose_headers(rest)
+            } else {
+                Some(Reason::BadStatusLine)
+            }
+        }
+        _ => Some(Reason::BadVersion),
+    }
+}
+
+/// `3DIGIT [SP reason]`
+fn is_status(text: &[u8]) -> bool {
+    let bad = |&byte: &u8| (byte < b' ' && byte != b'\t') || byte == 0x7F;
+    text.iter().take(3).filter(|byte| byte.is_ascii_digit()).count() == 3
+        && matches!(text.get(3), None | Some(b' '))
+        && !text.iter().any(bad)
 }

@@ -32,7 +32,7 @@ pub(crate) fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Rea
 }
 
 /// Visible ASCII without `#` (a fragment is never sent, RFC 9110 §7.1) and without `\`, which some servers read as `/`.
-fn is_target_byte(byte: u8) -> bool {
+pub(crate) fn is_target_byte(byte: u8) -> bool {
     (0x21..0x7F).contains(&byte) && byte != b'#' && byte != b'\\'
 }
 

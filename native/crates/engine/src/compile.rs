@@ -1,0 +1,366 @@
+//! Plan to snapshot. Runs on the control thread; finds every error before anything changes. State is taken over by identity: a pool
+//! whose plan is unchanged is the same object, a server with the same pool, name and address keeps health, averages and
+//! connections, counters follow the names of listeners and routes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use serde::Serialize;
+use tokio::sync::{Notify, Semaphore};
+use trunkline_balance::{Algorithm, Balancer, RingKind};
+use trunkline_breaker::{OutlierSettings, Outliers, RetryBudget, RetryBudgetSettings};
+use trunkline_filter::{Chain, Environment, Rewrite};
+use trunkline_http::{Limits, MAX_HEADERS};
+use trunkline_route::Router;
+use trunkline_telemetry::PerWorker;
+
+use crate::block::ORDINARY_BYTES;
+use crate::forwarding::Forwarding;
+use crate::hash_key::HashKey;
+use crate::plan::{self, Plan};
+use crate::snapshot::{CheckReport, Listener, Pool, Route, Server, Snapshot};
+
+const MS: u64 = 1_000_000;
+/// Slots of a Maglev table: Katran's default; a share's error is below 1 % for up to 650 servers.
+const MAGLEV_SLOTS: u32 = 65_537;
+
+/// One thing that is wrong with a plan. `path` says where, e.g. `pools[0].servers[1]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct PlanError {
+    pub path: String,
+    pub message: String,
+}
+
+/// Identities of pools and servers are never given twice.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(crate) struct Compiler<'c, 'r> {
+    pub(crate) previous: &'c Snapshot,
+    pub(crate) workers: usize,
+    pub(crate) environment: &'c mut Environment<'r>,
+    pub(crate) now_ns: u64,
+    pub(crate) errors: Vec<PlanError>,
+}
+
+impl Compiler<'_, '_> {
+    pub(crate) fn compile(mut self, plan: Plan, generation: u64) -> Result<Snapshot, Vec<PlanError>> {
+        self.check_names("pools", plan.pools.iter().map(|pool| &pool.name));
+        self.check_names("listeners", plan.listeners.iter().map(|listener| &listener.name));
+        let known: HashMap<&str, &Arc<Pool>> =
+            self.previous.pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let mut pools = Vec::with_capacity(plan.pools.len());
+        for (index, planned) in plan.pools.into_iter().enumerate() {
+            let before = known.get(planned.name.as_str()).copied();
+            pools.extend(self.pool(index, planned, before));
+        }
+        let by_name: HashMap<&str, &Arc<Pool>> = pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let mut listeners = Vec::with_capacity(plan.listeners.len());
+        for (index, planned) in plan.listeners.into_iter().enumerate() {
+            listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
+        }
+        if self.errors.is_empty() { Ok(Snapshot { generation, listeners, pools }) } else { Err(self.errors) }
+    }
+
+    fn error(&mut self, path: impl Into<String>, message: impl ToString) {
+        self.errors.push(PlanError { path: path.into(), message: message.to_string() });
+    }
+
+    fn take<T, E: ToString>(&mut self, path: impl Into<String>, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.error(path, error)).ok()
+    }
+
+    fn check_names<'n>(&mut self, list: &str, names: impl Iterator<Item = &'n String>) {
+        let mut seen = HashSet::new();
+        for (index, name) in names.enumerate() {
+            if !seen.insert(name) {
+                self.error(format!("{list}[{index}].name"), format!("`{name}` is used twice"));
+            }
+        }
+    }
+
+    // --- Pools --------------------------------------------------------------------------------------------------
+
+    fn pool(&mut self, index: usize, planned: plan::Pool, before: Option<&Arc<Pool>>) -> Option<Arc<Pool>> {
+        if let Some(same) = before.filter(|before| before.plan == planned) {
+            return Some(Arc::clone(same));
+        }
+        let path = format!("pools[{index}]");
+        self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
+        let servers: Vec<Arc<Server>> =
+            planned.servers.iter().map(|server| self.server(server, before, &planned)).collect();
+        let hash_key = self.hash_key(&path, &planned)?;
+        let settings = trunkline_balance::Settings {
+            slow_start_ns: planned.slow_start_ms * MS,
+            panic_threshold: planned.panic_threshold,
+            load_factor: (planned.ring == plan::RingKind::BoundedLoad).then_some(trunkline_balance::DEFAULT_LOAD_FACTOR),
+            ..trunkline_balance::Settings::new(algorithm(&planned))
+        };
+        let states = servers.iter().map(|server| Arc::clone(&server.state)).collect();
+        let balancer = self.take(format!("{path}.algorithm"), Balancer::new(settings, states, next_id()))?;
+        let outliers = match &planned.outlier {
+            Some(outlier) => Some(self.outliers(&path, outlier, servers.len())?),
+            None => None,
+        };
+        let budget = RetryBudgetSettings {
+            ratio: planned.retry_budget.ratio,
+            minimum_per_second: f64::from(planned.retry_budget.min_per_second),
+            ..RetryBudgetSettings::default()
+        };
+        let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        Some(Arc::new(Pool {
+            name: planned.name.clone(),
+            id: next_id(),
+            servers,
+            balancer,
+            hash_key,
+            outliers,
+            retry_budget,
+            waiting: AtomicUsize::new(0),
+            released: Notify::new(),
+            plan: planned,
+        }))
+    }
+
+    fn hash_key(&mut self, path: &str, planned: &plan::Pool) -> Option<Option<HashKey>> {
+        if !matches!(planned.algorithm, plan::Algorithm::Hash | plan::Algorithm::ConsistentHash) {
+            return Some(None);
+        }
+        let valid = "valid are ip, path, uri, header:NAME, query:NAME and cookie:NAME";
+        let key = HashKey::parse(&planned.hash_key).ok_or_else(|| format!("`{}`: {valid}", planned.hash_key));
+        self.take(format!("{path}.hash_key"), key).map(Some)
+    }
+
+    fn server(&self, planned: &plan::Server, before: Option<&Arc<Pool>>, pool: &plan::Pool) -> Arc<Server> {
+        let same = |known: &&Arc<Server>| {
+            known.state.name() == planned.name
+                && known.address == planned.address
+                && known.state.priority() == planned.priority
+        };
+        let known = before.and_then(|before| before.servers.iter().find(same)).cloned();
+        let server = known.unwrap_or_else(|| self.new_server(planned, before.is_some(), pool));
+        server.state.set_weight(planned.weight);
+        server.state.set_max_active(planned.max_connections);
+        server.state.set_draining(planned.draining);
+        if pool.health.is_none() && !server.state.healthy() {
+            server.state.set_healthy(true, self.now_ns);
+        }
+        server
+    }
+
+    /// A server that joins a running pool warms up like one that came back.
+    fn new_server(&self, planned: &plan::Server, joins: bool, pool: &plan::Pool) -> Arc<Server> {
+        let state = trunkline_balance::Server::new(&planned.name, planned.weight, planned.priority);
+        if joins && pool.slow_start_ms > 0 {
+            state.restart_slow_start(self.now_ns);
+        }
+        Arc::new(Server {
+            id: next_id(),
+            address: planned.address,
+            state: Arc::new(state),
+            check: CheckReport::default(),
+            cells: PerWorker::new(self.workers),
+        })
+    }
+
+    fn outliers(&mut self, path: &str, planned: &plan::Outlier, servers: usize) -> Option<Outliers> {
+        let settings = OutlierSettings {
+            consecutive_failures: Some(planned.consecutive_failures),
+            base_ejection_ns: planned.base_ejection_ms * MS,
+            max_ejection_ns: planned.max_ejection_ms * MS,
+            max_ejected_share: planned.max_ejected,
+            ..OutlierSettings::default()
+        };
+        self.take(format!("{path}.outlier"), Outliers::new(servers, settings))
+    }
+
+    // --- Listeners ----------------------------------------------------------------------------------------------
+
+    fn listener(
+        &mut self,
+        index: usize,
+        planned: plan::Listener,
+        pools: &HashMap<&str, &Arc<Pool>>,
+        generation: u64,
+    ) -> Option<Listener> {
+        let path = format!("listeners[{index}]");
+        let before = self.previous.listener(&planned.name).cloned();
+        let limits = planned.limits;
+        self.check_limits(&path, &limits);
+        self.check_names(&format!("{path}.routes"), planned.routes.iter().map(|route| &route.name));
+        let forwarding = self.take(format!("{path}.forwarding"), Forwarding::compile(&planned.forwarding));
+        let known: HashMap<&str, &Route> = before
+            .iter()
+            .flat_map(|listener| &listener.routes)
+            .map(|route| (route.name.as_str(), route))
+            .collect();
+        let (mut table, mut routes) = (Vec::new(), Vec::new());
+        for (number, route) in planned.routes.into_iter().enumerate() {
+            let at = format!("{path}.routes[{number}]");
+            let Some(route) = self.route(&at, route, pools, &known) else { continue };
+            table.push(route.0);
+            routes.push(route.1);
+        }
+        let router = match Router::compile(table) {
+            Ok(router) => router,
+            Err(errors) => {
+                errors.iter().for_each(|error| self.error(format!("{path}.routes"), error));
+                return None;
+            }
+        };
+        let same_limit = before.as_ref().filter(|before| before.limits.connections == limits.connections);
+        Some(Listener {
+            generation,
+            name: planned.name,
+            addresses: planned.addresses,
+            router,
+            routes,
+            head_limits: Limits {
+                head_bytes: limits.head_bytes,
+                headers: limits.headers,
+                target_bytes: limits.target_bytes,
+            },
+            limits,
+            timeouts: planned.timeouts,
+            forwarding: forwarding?,
+            reason_header: planned.reason_header,
+            access_log: planned.access_log,
+            cells: before.as_ref().map_or_else(|| Arc::new(PerWorker::new(self.workers)), |before| Arc::clone(&before.cells)),
+            permits: same_limit
+                .map_or_else(|| Arc::new(Semaphore::new(limits.connections as usize)), |before| Arc::clone(&before.permits)),
+        })
+    }
+
+    fn check_limits(&mut self, path: &str, limits: &plan::ClientLimits) {
+        if !(512..=ORDINARY_BYTES).contains(&limits.head_bytes) {
+            self.error(format!("{path}.limits.head_bytes"), format!("must be 512 to {ORDINARY_BYTES}"));
+        }
+        if !(1..=MAX_HEADERS).contains(&limits.headers) {
+            self.error(format!("{path}.limits.headers"), format!("must be 1 to {MAX_HEADERS}"));
+        }
+        if limits.connections == 0 {
+            self.error(format!("{path}.limits.connections"), "must be at least 1");
+        }
+    }
+
+    fn route(
+        &mut self,
+        path: &str,
+        mut planned: plan::Route,
+        pools: &HashMap<&str, &Arc<Pool>>,
+        known: &HashMap<&str, &Route>,
+    ) -> Option<(trunkline_route::Route, Route)> {
+        let chain = Chain::compile(&planned.name, &planned.filters, self.environment);
+        let chain = self.take_all(path, chain);
+        let rewrite = match &planned.rewrite {
+            Some(rewrite) => {
+                let compiled = Rewrite::compile(&planned.name, rewrite);
+                self.take_all(path, compiled).map(Some)
+            }
+            None => Some(None),
+        };
+        let pool = pools.get(planned.pool.as_str()).copied().cloned();
+        if pool.is_none() {
+            self.error(format!("{path}.pool"), format!("there is no pool `{}`", planned.pool));
+        }
+        let (chain, rewrite, pool) = (chain?, rewrite?, pool?);
+        if chain.answers_preflights() && !planned.methods.is_empty() && !planned.methods.iter().any(|method| method == "OPTIONS") {
+            planned.methods.push("OPTIONS".to_owned());
+        }
+        let cells = known.get(planned.name.as_str());
+        let route = Route {
+            name: planned.name.clone(),
+            pool,
+            chain,
+            rewrite,
+            timeouts: planned.timeouts,
+            retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
+            allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
+            cells: cells.map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
+        };
+        Some((table_entry(planned), route))
+    }
+
+    fn take_all<T>(&mut self, path: &str, result: Result<T, Vec<trunkline_filter::Error>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(errors) => {
+                errors.iter().for_each(|error| self.error(place(path, error), detail(error)));
+                None
+            }
+        }
+    }
+}
+
+/// The plan path of a filter's error.
+fn place(path: &str, error: &trunkline_filter::Error) -> String {
+    match error {
+        trunkline_filter::Error::Filter { position, key, .. } => format!("{path}.filters[{position}].{key}"),
+        trunkline_filter::Error::Rewrite { key, .. } => format!("{path}.rewrite.{key}"),
+        trunkline_filter::Error::Consumer { name, .. } => format!("consumers.{name}"),
+    }
+}
+
+fn detail(error: &trunkline_filter::Error) -> &str {
+    match error {
+        trunkline_filter::Error::Filter { problem, .. }
+        | trunkline_filter::Error::Rewrite { problem, .. }
+        | trunkline_filter::Error::Consumer { problem, .. } => problem,
+    }
+}
+
+fn table_entry(planned: plan::Route) -> trunkline_route::Route {
+    use trunkline_route::PathPattern;
+    trunkline_route::Route {
+        name: planned.name,
+        hosts: planned.hosts,
+        methods: planned.methods,
+        path: match planned.path {
+            plan::PathPattern::Exact(path) => PathPattern::Exact(path),
+            plan::PathPattern::Prefix(path) => PathPattern::Prefix(path),
+            plan::PathPattern::Template(path) => PathPattern::Template(path),
+            plan::PathPattern::Regex(path) => PathPattern::Regex(path),
+        },
+        headers: planned.headers.into_iter().map(predicate).collect(),
+        query: planned.query.into_iter().map(predicate).collect(),
+        priority: planned.priority,
+    }
+}
+
+fn predicate(planned: plan::Predicate) -> trunkline_route::Predicate {
+    use trunkline_route::Test;
+    let test = match planned.test {
+        plan::Test::Present(true) => Test::Present,
+        plan::Test::Present(false) => Test::Absent,
+        plan::Test::Equals(value) => Test::Equals(value),
+        plan::Test::Prefix(value) => Test::Prefix(value),
+        plan::Test::Suffix(value) => Test::Suffix(value),
+        plan::Test::Contains(value) => Test::Contains(value),
+        plan::Test::Regex(value) => Test::Regex(value),
+    };
+    trunkline_route::Predicate { name: planned.name, test }
+}
+
+fn algorithm(planned: &plan::Pool) -> Algorithm {
+    match planned.algorithm {
+        plan::Algorithm::RoundRobin => Algorithm::RoundRobin,
+        plan::Algorithm::WeightedRoundRobin => Algorithm::WeightedRoundRobin,
+        plan::Algorithm::LeastConnections => Algorithm::LeastConnections,
+        plan::Algorithm::WeightedLeastConnections => Algorithm::WeightedLeastConnections,
+        plan::Algorithm::Hash => Algorithm::Hash,
+        plan::Algorithm::PowerOfTwo => Algorithm::PowerOfTwo,
+        plan::Algorithm::PeakEwma => Algorithm::PeakEwma,
+        plan::Algorithm::ConsistentHash => Algorithm::ConsistentHash(match planned.ring {
+            // Bounded load is ketama with a cap on each server's share.
+            plan::RingKind::Ketama | plan::RingKind::BoundedLoad => RingKind::Ketama,
+            plan::RingKind::Maglev => RingKind::Maglev { table_size: MAGLEV_SLOTS },
+            plan::RingKind::Jump => RingKind::Jump,
+            plan::RingKind::Rendezvous => RingKind::Rendezvous,
+        }),
+    }
+}

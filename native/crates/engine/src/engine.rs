@@ -1,0 +1,298 @@
+//! The control side: starts workers, compiles plans, swaps snapshots, drains and stops. Its calls come from one thread at a time
+//! (the Python main thread), never from a worker.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use trunkline_filter::{Environment, Registry, WallClock};
+use trunkline_telemetry::access::{self, AccessLog};
+use trunkline_telemetry::Sink;
+
+use crate::acceptor;
+use crate::clock;
+use crate::compile::{Compiler, PlanError};
+use crate::health::Checkers;
+use crate::plan::{self, Plan};
+use crate::recent::RecentErrors;
+use crate::snapshot::Snapshot;
+use crate::worker::{Command, Shared, Worker};
+
+/// Why a plan was not taken. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("{} errors in the plan", .0.len())]
+    Plan(Vec<PlanError>),
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error("cannot open the access log: {0}")]
+    AccessLog(#[from] trunkline_telemetry::Error),
+}
+
+/// What a successful apply did.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Applied {
+    pub generation: u64,
+    /// Compiling, off the workers.
+    pub build_us: u64,
+    /// Exchanging the pointer.
+    pub swap_us: u64,
+}
+
+/// The running data plane. Dropping it stops the workers at once.
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) registry: Arc<Registry>,
+    wall: Arc<WallClock>,
+    workers: Vec<Handle>,
+    control: Mutex<Control>,
+    pub(crate) started_unix_ns: u64,
+}
+
+struct Handle {
+    commands: UnboundedSender<Command>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What only the control side knows.
+struct Control {
+    open: BTreeSet<(String, SocketAddr)>,
+    log: Option<(plan::AccessLog, AccessLog)>,
+    checkers: Checkers,
+}
+
+impl Engine {
+    /// Starts `threads` workers that serve nothing yet.
+    pub fn start(threads: usize) -> io::Result<Self> {
+        let wall = Arc::new(WallClock::new(clock::unix_ns(), clock::now_ns()));
+        let registry = Arc::new(Registry::new(Arc::clone(&wall), [fastrand::u64(..), fastrand::u64(..)]));
+        let empty = Snapshot { generation: 0, listeners: Vec::new(), pools: Vec::new() };
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(empty),
+            generation: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            recent: RecentErrors::default(),
+        });
+        let workers = (0..threads.max(1)).map(|index| spawn(index, &shared)).collect::<io::Result<_>>()?;
+        let control = Control { open: BTreeSet::new(), log: None, checkers: Checkers::start()? };
+        Ok(Self { shared, registry, wall, workers, control: Mutex::new(control), started_unix_ns: clock::unix_ns() })
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Compiles a plan and serves it: all or nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the plan, or the first address that cannot be bound; what was served goes on.
+    pub fn apply(&self, plan: Plan, bind: bool) -> Result<Applied, ApplyError> {
+        let started = Instant::now();
+        let mut control = self.control.lock();
+        self.wall.set(clock::unix_ns(), clock::now_ns());
+        let log = control.open_log(plan.access_log.as_ref())?;
+        let (snapshot, environment) = self.compile(plan)?;
+        let sockets = if bind { self.bind(&snapshot, &control.open)? } else { Vec::new() };
+        let build_us = started.elapsed().as_micros() as u64;
+        let swapping = Instant::now();
+        let snapshot = Arc::new(snapshot);
+        let generation = snapshot.generation;
+        self.shared.snapshot.store(Arc::clone(&snapshot));
+        self.shared.generation.store(generation, Ordering::Release);
+        environment.commit();
+        let swap_us = swapping.elapsed().as_micros() as u64;
+        if let Some(log) = log {
+            self.change_log(&mut control, log);
+        }
+        if bind {
+            self.adopt(&mut control.open, &snapshot, sockets);
+            control.checkers.watch(&snapshot);
+        }
+        Ok(Applied { generation, build_us, swap_us })
+    }
+
+    fn compile(&self, plan: Plan) -> Result<(Snapshot, Environment<'_>), ApplyError> {
+        let in_plan = |errors: Vec<trunkline_filter::Error>| {
+            let place = |error: trunkline_filter::Error| PlanError { path: "consumers".into(), message: error.to_string() };
+            ApplyError::Plan(errors.into_iter().map(place).collect())
+        };
+        let mut environment = Environment::new(&self.registry, &plan.consumers).map_err(in_plan)?;
+        let previous = self.shared.snapshot.load();
+        let generation = previous.generation + 1;
+        let compiler = Compiler {
+            previous: &previous,
+            workers: self.workers.len(),
+            environment: &mut environment,
+            now_ns: clock::now_ns(),
+            errors: Vec::new(),
+        };
+        let snapshot = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
+        Ok((snapshot, environment))
+    }
+
+    /// One socket per worker for each address that is new.
+    fn bind(&self, snapshot: &Snapshot, open: &BTreeSet<(String, SocketAddr)>) -> Result<Vec<Bound>, ApplyError> {
+        let mut bound = Vec::new();
+        for listener in &snapshot.listeners {
+            for &address in &listener.addresses {
+                if open.contains(&(listener.name.clone(), address)) {
+                    continue;
+                }
+                let failed = |error| ApplyError::Listen { address, error };
+                // Port 0: the first socket's port is everybody's.
+                let first = acceptor::bind(address, open_elsewhere(open, address)).map_err(failed)?;
+                let actual = first.local_addr().map_err(failed)?;
+                let mut sockets = vec![first];
+                for _ in 1..self.workers.len() {
+                    sockets.push(acceptor::bind(actual, true).map_err(failed)?);
+                }
+                bound.push(Bound { listener: listener.name.clone(), sockets });
+            }
+        }
+        Ok(bound)
+    }
+
+    fn adopt(&self, open: &mut BTreeSet<(String, SocketAddr)>, snapshot: &Snapshot, bound: Vec<Bound>) {
+        let wanted: BTreeSet<(String, SocketAddr)> = snapshot
+            .listeners
+            .iter()
+            .flat_map(|listener| listener.addresses.iter().map(|address| (listener.name.clone(), *address)))
+            .collect();
+        for Bound { listener, sockets } in bound {
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                worker.send(Command::Listen { listener: listener.clone(), socket });
+            }
+        }
+        for (listener, address) in open.difference(&wanted) {
+            self.workers.iter().for_each(|worker| {
+                worker.send(Command::Unlisten { listener: listener.clone(), address: *address });
+            });
+        }
+        *open = wanted;
+    }
+
+    fn change_log(&self, control: &mut Control, log: Option<(plan::AccessLog, AccessLog)>) {
+        for worker in &self.workers {
+            worker.send(Command::Log(log.as_ref().map(|(_, log)| log.writer())));
+        }
+        control.log = log;
+    }
+
+    /// Opens the access log's file again, after log rotation has moved it.
+    pub fn reopen_logs(&self) {
+        if let Some((_, log)) = &self.control.lock().log {
+            log.reopen();
+        }
+    }
+
+    pub(crate) fn log_counts(&self) -> Option<access::Counts> {
+        self.control.lock().log.as_ref().map(|(_, log)| log.counts())
+    }
+
+    /// Client connections that are open.
+    pub fn open_connections(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting; idle connections are closed, the others after their present request.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+        self.workers.iter().for_each(|worker| worker.send(Command::Drain));
+    }
+
+    /// Drains, waits up to `grace` for connections to end, and stops the workers. True if none had to be cut.
+    pub fn stop(&mut self, grace: Duration) -> bool {
+        self.drain();
+        let until = Instant::now() + grace;
+        while self.open_connections() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let clean = self.open_connections() == 0;
+        self.end();
+        clean
+    }
+
+    fn end(&mut self) {
+        let ended: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (sender, receiver) = oneshot::channel();
+                worker.send(Command::Stop(sender));
+                receiver
+            })
+            .collect();
+        drop(ended);
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+        let mut control = self.control.lock();
+        if let Some((_, log)) = control.log.take() {
+            log.stop(Duration::from_secs(2));
+        }
+        control.checkers.stop();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+struct Bound {
+    listener: String,
+    sockets: Vec<std::net::TcpListener>,
+}
+
+impl Handle {
+    /// A worker that has ended needs no orders.
+    fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Control {
+    /// Opens the planned log if it differs from the open one. `None` = keep what is open.
+    fn open_log(
+        &self,
+        planned: Option<&plan::AccessLog>,
+    ) -> Result<Option<Option<(plan::AccessLog, AccessLog)>>, ApplyError> {
+        if self.log.as_ref().map(|(plan, _)| plan) == planned {
+            return Ok(None);
+        }
+        let Some(planned) = planned else { return Ok(Some(None)) };
+        let sink = if planned.path == "-" { Sink::Stdout } else { Sink::File(planned.path.clone().into()) };
+        let config = access::Config {
+            sample_one_in: planned.sample,
+            always_errors: planned.always_errors,
+            ..access::Config::new(sink)
+        };
+        Ok(Some(Some((planned.clone(), AccessLog::start(config)?))))
+    }
+}
+
+fn open_elsewhere(open: &BTreeSet<(String, SocketAddr)>, address: SocketAddr) -> bool {
+    open.iter().any(|(_, bound)| *bound == address)
+}
+
+fn spawn(index: usize, shared: &Arc<Shared>) -> io::Result<Handle> {
+    let (commands, orders) = unbounded_channel();
+    let shared = Arc::clone(shared);
+    let thread = std::thread::Builder::new()
+        .name(format!("trunkline-{index}"))
+        .spawn(move || Worker::run(index, shared, orders))?;
+    Ok(Handle { commands, thread: Some(thread) })
+}

@@ -1,0 +1,349 @@
+//! One request on its way: what is decided when its head has arrived, all of it without waiting. Parse, route, filter, rewrite,
+//! and write the head that the upstream will get.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+use trunkline_filter::Rewrite;
+use trunkline_http::{
+    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise, parse_request,
+};
+
+use crate::block::{Block, Text};
+use crate::failure::{Failure, Side};
+use crate::forwarding::Peer;
+use crate::hash_key::Key;
+use crate::snapshot::{Listener, Route};
+
+/// A request that was admitted, ready for the upstream.
+pub(crate) struct Exchange {
+    pub(crate) facts: Facts,
+    pub(crate) route: usize,
+    /// The head for the upstream, and the body behind it if all of it has arrived.
+    pub(crate) outgoing: Text,
+    /// The body that is still to come from the client.
+    pub(crate) pending: Framing,
+    pub(crate) answers: Answers,
+    /// The client offered to change the protocol, or asked for a tunnel.
+    pub(crate) may_tunnel: bool,
+    /// May be sent again after a try that got no answer.
+    pub(crate) repeatable: bool,
+    pub(crate) key: Key,
+    pub(crate) delay_ns: u64,
+    pub(crate) body_limit: u64,
+}
+
+/// What is remembered of a request for its answer and its log line. Positions are in the client's block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    pub(crate) started_ns: u64,
+    pub(crate) http10: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) method: Range<usize>,
+    pub(crate) target: Range<usize>,
+    pub(crate) authority: Range<usize>,
+    pub(crate) user_agent: Range<usize>,
+    pub(crate) body_bytes: u64,
+    /// Copies of the above, once the block is needed for something else.
+    detached: Option<Vec<u8>>,
+}
+
+impl Facts {
+    /// Of a request that could not be read.
+    pub(crate) fn unread(started_ns: u64) -> Self {
+        Self { started_ns, ..Self::default() }
+    }
+
+    /// The bytes of one of the ranges.
+    pub(crate) fn text<'t>(&'t self, range: &Range<usize>, block: Option<&'t Block>) -> &'t [u8] {
+        match (&self.detached, block) {
+            (Some(copies), _) => copies.get(range.clone()).unwrap_or_default(),
+            (None, Some(block)) => block.at(range.clone()),
+            (None, None) => &[],
+        }
+    }
+
+    /// Copies what a log line needs, so that the block can take the body.
+    pub(crate) fn detach(&mut self, block: &Block) {
+        let mut copies = Vec::new();
+        for range in [&mut self.method, &mut self.target, &mut self.authority, &mut self.user_agent] {
+            let start = copies.len();
+            copies.extend_from_slice(block.at(range.clone()));
+            *range = start..copies.len();
+        }
+        self.detached = Some(copies);
+    }
+}
+
+/// What became of the bytes so far.
+pub(crate) enum Admission {
+    /// The head is not complete.
+    Partial,
+    Forward(Exchange),
+    /// Refused: answer and, unless the request can be skipped, close.
+    Refuse(Refused),
+    /// A filter answers itself.
+    Answer(Answered),
+}
+
+pub(crate) struct Refused {
+    pub(crate) failure: Failure,
+    pub(crate) facts: Facts,
+    pub(crate) route: Option<usize>,
+    /// For 405 (RFC 9110 §15.5.6).
+    pub(crate) allow: Option<String>,
+    /// No body follows, so the next request can be read.
+    pub(crate) reusable: bool,
+    pub(crate) is_head: bool,
+}
+
+pub(crate) struct Answered {
+    pub(crate) refusal: trunkline_filter::Refusal,
+    pub(crate) facts: Facts,
+    pub(crate) route: usize,
+    pub(crate) reusable: bool,
+    pub(crate) is_head: bool,
+}
+
+/// Who is asking, and for whom.
+pub(crate) struct Desk<'d> {
+    pub(crate) listener: &'d Listener,
+    pub(crate) peer: &'d Peer,
+    pub(crate) now_ns: u64,
+}
+
+impl Desk<'_> {
+    /// Reads a request from the front of `block` and decides. Consumes the head, and the body if it has arrived whole.
+    pub(crate) fn admit(&self, block: &mut Block, filters: &mut trunkline_filter::Exchange) -> Admission {
+        let (admission, used) = self.examine(block, filters);
+        block.consume(used);
+        admission
+    }
+
+    /// The decision, and how many bytes of the block it took.
+    fn examine(&self, block: &Block, filters: &mut trunkline_filter::Exchange) -> (Admission, usize) {
+        let mut storage = HeaderBuffer::new();
+        let bytes = block.filled();
+        let head = match parse_request(bytes, &self.listener.head_limits, &mut storage) {
+            Ok(Some(head)) => head,
+            Ok(None) => return (Admission::Partial, 0),
+            Err(reject) => {
+                let facts = Facts::unread(self.now_ns);
+                return (self.reject(Failure::client(reject), facts), 0);
+            }
+        };
+        let facts = self.facts(bytes, block.position(), &head);
+        let (admission, body) = self.decide(bytes, &head, facts, filters);
+        (admission, head.length + body)
+    }
+
+    fn facts(&self, bytes: &[u8], position: usize, head: &RequestHead<'_, '_>) -> Facts {
+        let place = |part: &[u8]| {
+            let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+            if start <= bytes.len() { position + start..position + start + part.len() } else { 0..0 }
+        };
+        let user_agent = head.headers.iter().find(|header| header.name.len() == 10 && header.name.eq_ignore_ascii_case("user-agent"));
+        Facts {
+            started_ns: self.now_ns,
+            http10: head.version == Version::Http10,
+            keep_alive: head.keep_alive,
+            method: place(head.method.as_bytes()),
+            target: place(head.target.as_bytes()),
+            authority: place(head.authority.as_bytes()),
+            user_agent: user_agent.map_or(0..0, |header| place(header.value)),
+            body_bytes: 0,
+            detached: None,
+        }
+    }
+
+    #[cold]
+    fn reject(&self, failure: Failure, facts: Facts) -> Admission {
+        Admission::Refuse(Refused { failure, facts, route: None, allow: None, reusable: false, is_head: false })
+    }
+
+    /// The decision, and how many body bytes of the block it took.
+    fn decide(
+        &self,
+        bytes: &[u8],
+        head: &RequestHead<'_, '_>,
+        facts: Facts,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> (Admission, usize) {
+        let listener = self.listener;
+        let Ok(path) = normalise(if head.path.is_empty() { "/" } else { head.path }) else {
+            return (self.reject(Failure::client(trunkline_http::Reject::request(trunkline_http::Reason::BadTarget)), facts), 0);
+        };
+        let mut lowered = SmallVec::<[u8; 64]>::new();
+        let host = lower_case(host_of(head.authority), &mut lowered);
+        let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
+        let Some(found) = listener.router.find(&wanted, |name| trunkline_http::find(head.headers, name)) else {
+            return (self.unrouted(&wanted, head, facts), 0);
+        };
+        let Some(route) = listener.routes.get(found.route) else {
+            return (self.reject(Failure::ROUTE_NOT_FOUND, facts), 0);
+        };
+        if let Some(failure) = self.over_limits(head, route) {
+            let refused = Refused { route: Some(found.route), ..refused(failure, facts, head) };
+            return (Admission::Refuse(refused), 0);
+        }
+        let params = found.params();
+        let client = listener.forwarding.client(head, self.peer);
+        let request = trunkline_filter::Request { head, path: &path, host, params: params.as_slice(), client, secure: false };
+        filters.clear();
+        if let trunkline_filter::Verdict::Respond(refusal) = route.chain.request(&request, filters, self.now_ns) {
+            let reusable = head.framing == Framing::None;
+            let is_head = head.method == "HEAD";
+            return (Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }), 0);
+        }
+        self.forward(bytes, &request, found.route, route, facts, filters)
+    }
+
+    fn over_limits(&self, head: &RequestHead<'_, '_>, route: &Route) -> Option<Failure> {
+        let limit = self.listener.limits.body_bytes;
+        if limit > 0 && head.content_length.is_some_and(|length| length > limit) {
+            return Some(Failure::BODY_TOO_LARGE);
+        }
+        (head.method == "CONNECT" && !route.allows_connect).then_some(Failure::CONNECT_NOT_ALLOWED)
+    }
+
+    #[cold]
+    fn unrouted(&self, wanted: &trunkline_route::Request<'_>, head: &RequestHead<'_, '_>, facts: Facts) -> Admission {
+        let refusal = self.listener.router.refusal(wanted, |name| trunkline_http::find(head.headers, name));
+        Admission::Refuse(match refusal {
+            trunkline_route::Refusal::NotFound => refused(Failure::ROUTE_NOT_FOUND, facts, head),
+            trunkline_route::Refusal::MethodNotAllowed(methods) => {
+                Refused { allow: Some(methods.join(", ")), ..refused(Failure::METHOD_NOT_ALLOWED, facts, head) }
+            }
+        })
+    }
+
+    /// Writes what the upstream gets.
+    fn forward(
+        &self,
+        bytes: &[u8],
+        request: &trunkline_filter::Request<'_>,
+        index: usize,
+        route: &Route,
+        facts: Facts,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> (Admission, usize) {
+        let head = request.head;
+        let mut outgoing = Text::take();
+        if let Err(reason) = self.write_head(&mut outgoing, request, route, filters) {
+            route.chain.abandon(filters);
+            let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
+            return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);
+        }
+        let rest = bytes.get(head.length..).unwrap_or_default();
+        let mut facts = facts;
+        let (pending, body) = match head.framing {
+            Framing::Length(length) if length <= rest.len() as u64 => {
+                outgoing.extend_from_slice(rest.get(..length as usize).unwrap_or_default());
+                facts.body_bytes = length;
+                (Framing::None, length as usize)
+            }
+            other => (other, 0),
+        };
+        let method = head.method;
+        let exchange = Exchange {
+            facts,
+            route: index,
+            outgoing,
+            pending,
+            answers: Answers::from_method(method),
+            may_tunnel: head.framing == Framing::None && (head.upgrade.is_some() || method == "CONNECT"),
+            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == method),
+            key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            delay_ns: filters.delay_ns(),
+            body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
+                0 => u64::MAX,
+                limit => limit,
+            }),
+        };
+        (Admission::Forward(exchange), body)
+    }
+
+    fn write_head(
+        &self,
+        out: &mut Vec<u8>,
+        request: &trunkline_filter::Request<'_>,
+        route: &Route,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Result<(), trunkline_filter::Reason> {
+        let head = request.head;
+        let forwarding = &self.listener.forwarding;
+        match &route.rewrite {
+            None if !filters.hides_query() => {
+                let path = if head.method == "CONNECT" { head.target } else { request.path };
+                encode::request_line(out, head.method, path, head.query);
+                host_line(out, head, route);
+            }
+            rewrite => rewritten(out, request, rewrite.as_ref(), route, filters)?,
+        }
+        let edits = filters.upstream_edits();
+        let expects = head.expects_continue && head.framing != Framing::None;
+        let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
+        let replaces_via = forwarding.via().is_some();
+        encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
+            Field::Other | Field::RequestId => !edits.removes(header.name),
+            Field::Expect => expects,
+            Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
+            Field::Via => !replaces_via && !edits.removes(header.name),
+            Field::HopByHop | Field::Host | Field::Framing => false,
+        });
+        forwarding.write(out, head, self.peer);
+        edits.appended().for_each(|(name, value)| encode::header(out, name, value));
+        if let Some(protocol) = head.upgrade {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+            encode::header(out, "Upgrade", protocol);
+        }
+        encode::framing(out, head.framing, head.content_length);
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}
+
+fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, route: &Route) {
+    // HTTP/1.0 clients may send no Host; HTTP/1.1 upstreams need one.
+    let authority = if head.authority.is_empty() { route.pool.name.as_str() } else { head.authority };
+    encode::header(out, "Host", authority.as_bytes());
+}
+
+/// Request line and Host where a filter or the route changes them.
+fn rewritten(
+    out: &mut Vec<u8>,
+    request: &trunkline_filter::Request<'_>,
+    rewrite: Option<&Rewrite>,
+    route: &Route,
+    filters: &mut trunkline_filter::Exchange,
+) -> Result<(), trunkline_filter::Reason> {
+    // A query parameter that carried a credential is taken out by the same code.
+    let plain = Rewrite::default();
+    let rewrite = rewrite.unwrap_or(&plain);
+    out.extend_from_slice(rewrite.method().unwrap_or(request.head.method).as_bytes());
+    out.push(b' ');
+    rewrite.target(request, filters, out)?;
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    if rewrite.host(request, filters, out)? {
+        out.extend_from_slice(b"\r\n");
+    } else {
+        out.truncate(out.len() - "Host: ".len());
+        host_line(out, request.head, route);
+    }
+    rewrite.headers(request, filters);
+    Ok(())
+}
+
+fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {
+    let reusable = head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT";
+    Refused { failure, facts, route: None, allow: None, reusable, is_head: head.method == "HEAD" }
+}
+
+/// Hosts compare without regard to case (RFC 9110 §4.2.3); nearly all arrive in lower case.
+fn lower_case<'t>(host: &'t str, lowered: &'t mut SmallVec<[u8; 64]>) -> &'t str {
+    if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return host;
+    }
+    lowered.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+    std::str::from_utf8(lowered).unwrap_or(host)
+}

@@ -1,0 +1,127 @@
+//! Why an exchange did not go as asked: whose fault, what the client is told, and under which reason it is counted.
+
+use trunkline_http::{Reject, Version, encode};
+
+/// Whose fault it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Upstream,
+    Gateway,
+}
+
+impl Side {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A failed or refused exchange. A `status` of 0 means that there is nobody left to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    pub(crate) side: Side,
+}
+
+macro_rules! failures {
+    ($($(#[$doc:meta])* $name:ident = $side:ident $status:literal $reason:literal;)*) => {
+        impl Failure {
+            $($(#[$doc])* pub(crate) const $name: Self = Self { status: $status, reason: $reason, side: Side::$side };)*
+        }
+    };
+}
+
+failures! {
+    /// The connection was closed or reset by the client.
+    CLIENT_CLOSED = Client 0 "client_closed";
+    /// The head did not arrive in time.
+    HEAD_TIMEOUT = Client 408 "request_head_timeout";
+    /// The request body stalled.
+    BODY_TIMEOUT = Client 408 "request_body_timeout";
+    /// The client does not take the response.
+    CLIENT_STALLED = Client 0 "client_stalled";
+    BODY_TOO_LARGE = Client 413 "body_too_large";
+    ROUTE_NOT_FOUND = Client 404 "route_not_found";
+    METHOD_NOT_ALLOWED = Client 405 "method_not_allowed";
+    /// CONNECT on a route that does not list it.
+    CONNECT_NOT_ALLOWED = Client 405 "connect_not_allowed";
+    /// No server of the pool is eligible.
+    NO_SERVER = Upstream 503 "no_server";
+    /// All servers are at their limit and so is the queue.
+    QUEUE_FULL = Gateway 503 "queue_full";
+    QUEUE_TIMEOUT = Gateway 503 "queue_timeout";
+    CONNECT_FAILED = Upstream 502 "connect_failed";
+    CONNECT_TIMEOUT = Upstream 504 "connect_timeout";
+    /// No file descriptor left for an upstream connection.
+    OUT_OF_FILES = Gateway 503 "out_of_files";
+    /// Closed before the response head was complete.
+    UPSTREAM_CLOSED = Upstream 502 "upstream_closed";
+    /// Reset before the response head was complete.
+    UPSTREAM_RESET = Upstream 502 "upstream_reset";
+    RESPONSE_TIMEOUT = Upstream 504 "response_timeout";
+    TOTAL_TIMEOUT = Upstream 504 "total_timeout";
+    /// A retryable status, and tries or budget are used up; the response itself is passed on.
+    RETRYABLE_STATUS = Upstream 502 "retryable_status";
+    /// The response body ended before its declared end: the client's connection is cut, so that it notices.
+    RESPONSE_TRUNCATED = Upstream 0 "response_truncated";
+    RESPONSE_STALLED = Upstream 0 "response_stalled";
+    /// More bytes than declared followed the response; it was complete, the upstream connection is thrown away.
+    RESPONSE_EXCESS = Upstream 0 "response_excess";
+    /// 101 or a CONNECT tunnel that nobody asked for.
+    UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";
+    TUNNEL_IDLE = Gateway 0 "tunnel_idle";
+}
+
+impl Failure {
+    pub(crate) const fn client(reject: Reject) -> Self {
+        Self { status: reject.status, reason: reject.reason.as_str(), side: Side::Client }
+    }
+
+    pub(crate) const fn upstream(reject: Reject) -> Self {
+        Self { status: reject.status, reason: reject.reason.as_str(), side: Side::Upstream }
+    }
+}
+
+/// Reason phrases of the statuses that the gateway answers with itself (RFC 9110 §15).
+pub(crate) fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+/// A response of our own: status line and the lines that every one has. The caller adds its lines and then the body.
+pub(crate) fn begin_answer(out: &mut Vec<u8>, status: u16, close: bool) {
+    encode::status_line(out, Version::Http11, status, phrase(status).as_bytes());
+    if close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+}
+
+/// `{"error":"reason","status":404}`
+pub(crate) fn error_body(failure: Failure) -> String {
+    format!("{{\"error\":\"{}\",\"status\":{}}}", failure.reason, failure.status)
+}

@@ -1,0 +1,394 @@
+//! The way to an answer: choose a server, connect, send, wait for the head; try again where that is safe and the budget allows.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use trunkline_http::{Answers, Framing};
+
+use crate::block::Block;
+use crate::client::{Client, Next};
+use crate::clock;
+use crate::exchange::Exchange;
+use crate::failure::{Failure, Side};
+use crate::plan::RetryOn;
+use crate::relay::Relayed;
+use crate::reply::{Arrived, FilterPhase, Reply, read_head};
+use crate::settle::Tally;
+use crate::snapshot::Route;
+use crate::upload::Progress;
+use crate::upstream::{Connection, Lease, LocalPool, LocalServer};
+
+/// One request's travel through a pool.
+pub(crate) struct Journey<'j> {
+    pub(crate) client: &'j Client,
+    pub(crate) route: &'j Route,
+    pub(crate) pool: &'j LocalPool,
+    pub(crate) exchange: &'j Exchange,
+    /// When the whole exchange must be over; 0 = never.
+    pub(crate) total_at_ms: u64,
+    pub(crate) progress: Progress,
+}
+
+/// How far a failed try got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing was sent.
+    Connect,
+    /// The request was sent, no response byte came; `reused`: on a connection that the server may have closed meanwhile.
+    Sent { reused: bool },
+    /// Part of the response has been passed on, or the request body is used up.
+    Committed,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Miss {
+    pub(crate) failure: Failure,
+    pub(crate) stage: Stage,
+}
+
+impl Miss {
+    pub(crate) const fn committed(failure: Failure) -> Self {
+        Self { failure, stage: Stage::Committed }
+    }
+}
+
+impl Client {
+    /// Serves an admitted request and settles it.
+    pub(crate) async fn forward(
+        &self,
+        mut exchange: Exchange,
+        block: &mut Block,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Next {
+        let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
+        let pool = self.worker.pool(&route.pool);
+        pool.count_request(exchange.facts.started_ns);
+        let total_at_ms = match route.timeouts.total_ms {
+            0 => 0,
+            total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
+        };
+        if exchange.delay_ns > 0 {
+            Box::pin(tokio::time::sleep(Duration::from_nanos(exchange.delay_ns))).await;
+        }
+        if exchange.pending != Framing::None {
+            exchange.facts.detach(block);
+        }
+        let mut tally = Tally::default();
+        let progress = Progress::default();
+        let journey = Journey { client: self, route, pool: &pool, exchange: &exchange, total_at_ms, progress };
+        let result = journey.attempts(block, filters, &mut tally).await;
+        let body_read = exchange.pending == Framing::None || journey.progress.complete.get();
+        let uploaded = journey.progress.bytes.get();
+        let next = match result {
+            Ok(relayed) if relayed.closes && body_read => Next::Close,
+            Ok(_) if !body_read => Next::Linger,
+            Ok(_) => Next::Request,
+            Err(failure) => Box::pin(self.failed(failure, &exchange, body_read, filters, &mut tally)).await,
+        };
+        exchange.facts.body_bytes += uploaded;
+        self.settle(&exchange.facts, Some(block), Some(exchange.route), &tally, Some(filters));
+        next
+    }
+
+    /// Tells the client, if its response has not begun and it is still there.
+    async fn failed(
+        &self,
+        failure: Failure,
+        exchange: &Exchange,
+        body_read: bool,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+    ) -> Next {
+        let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
+        tally.failure = Some(failure);
+        let begun = tally.status != 0;
+        if !begun {
+            let now_ns = clock::now_ns();
+            let latency_ns = now_ns.saturating_sub(exchange.facts.started_ns);
+            if failure.side == Side::Client {
+                route.chain.abandon(filters);
+            } else {
+                route.chain.response(filters, None, now_ns, latency_ns);
+            }
+        }
+        if failure.status == 0 || begun {
+            return Next::Close;
+        }
+        let close = !body_read || !exchange.facts.keep_alive || self.must_close();
+        tally.status = failure.status;
+        let (bytes, written) = self.fail(failure, close, exchange.answers == Answers::Head).await;
+        tally.response_bytes = bytes;
+        match (written, close, body_read) {
+            (Err(_), ..) => Next::Close,
+            (Ok(()), false, _) => Next::Request,
+            (Ok(()), true, true) => Next::Close,
+            (Ok(()), true, false) => Next::Linger,
+        }
+    }
+}
+
+impl Journey<'_> {
+    async fn attempts(
+        &self,
+        block: &mut Block,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+    ) -> Result<Relayed, Failure> {
+        let mut tried = SmallVec::<[usize; 4]>::new();
+        loop {
+            let index = match self.pool.pick(&self.exchange.key, self.exchange.facts.started_ns, &tried) {
+                Some(index) => index,
+                None => Box::pin(self.wait_for_server(&tried)).await?,
+            };
+            let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };
+            let again = tried.len() as u32 + 1 < self.route.retry.attempts;
+            let result = self.attempt(local, block, filters, tally, again).await;
+            self.report(index, &result, tally.status);
+            let miss = match result {
+                Ok(done) => return Ok(done),
+                Err(miss) => miss,
+            };
+            if !again || !self.may_repeat(miss) {
+                return Err(miss.failure);
+            }
+            local.cells().retries.inc();
+            tally.retries += 1;
+            // A connection that the server closed while it was idle says nothing about the server.
+            if miss.stage != (Stage::Sent { reused: true }) {
+                tried.push(index);
+            }
+            self.pause(tally.retries).await;
+        }
+    }
+
+    /// One try on one server.
+    async fn attempt(
+        &self,
+        local: &Rc<LocalServer>,
+        block: &mut Block,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+        again: bool,
+    ) -> Result<Relayed, Miss> {
+        let mut lease = Lease::begin(&self.pool.pool, local, self.exchange.facts.started_ns);
+        tally.server = Some(Rc::clone(local));
+        let reused = local.reuse();
+        let stage = Stage::Sent { reused: reused.is_some() };
+        let connection = match reused {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
+        let relayed = if self.exchange.pending == Framing::None {
+            let head = async {
+                self.send(&connection).await?;
+                self.await_head(&connection, &mut lease, filters, tally, again).await
+            };
+            let (reply, rest) = head.await.map_err(|failure| Miss { failure, stage })?;
+            self.relay(&connection, reply, rest, Some(block), tally).await.map_err(Miss::committed)?
+        } else {
+            Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
+        };
+        if relayed.reusable && (self.exchange.pending == Framing::None || self.progress.complete.get()) {
+            local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
+        }
+        Ok(relayed)
+    }
+
+    async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
+        let timeout_ms = self.pool.pool.plan.connect_timeout_ms;
+        let connecting = Box::pin(local.connect(timeout_ms));
+        connecting.await.map_err(|failure| Miss { failure, stage: Stage::Connect })
+    }
+
+    pub(crate) async fn send(&self, connection: &Connection) -> Result<(), Failure> {
+        self.arm(self.exchange.facts.started_ns / 1_000_000, self.route.timeouts.response_head_ms);
+        let sent = connection.transport.write_all(&self.exchange.outgoing, &self.client.deadline).await;
+        sent.map_err(|error| self.upstream_error(&error))
+    }
+
+    /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived.
+    pub(crate) async fn await_head(
+        &self,
+        connection: &Connection,
+        lease: &mut Lease,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+        again: bool,
+    ) -> Result<(Reply, Block), Failure> {
+        let mut block = self.first_bytes(connection).await?;
+        loop {
+            let now_ns = clock::now_ns();
+            let latency_ns = lease.answered(now_ns);
+            tally.upstream_ns = Some(latency_ns);
+            tally.ended_ns = now_ns;
+            let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
+            let repeatable = again && self.repeats_statuses();
+            let close = self.client.must_close();
+            let forwarding = &self.client.listener.forwarding;
+            match read_head(&mut block, self.exchange, &mut phase, forwarding, close, |status| {
+                repeatable && self.route.retry.statuses.contains(&status) && self.pool.may_retry(now_ns)
+            })? {
+                Arrived::Final(reply) => return Ok((reply, block)),
+                Arrived::Interim(text) => {
+                    Box::pin(self.to_client(&text)).await?;
+                    if !block.is_empty() {
+                        continue;
+                    }
+                }
+                Arrived::Partial => {}
+            }
+            self.more(connection, &mut block).await?;
+        }
+    }
+
+    async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
+        let read = poll_fn(|context| {
+            if connection.transport.poll_readable(context).is_pending() {
+                return self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+            }
+            let mut block = Block::ordinary();
+            match connection.transport.poll_read(context, block.spare()) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(Ok(count)) => {
+                    block.advance(count);
+                    Poll::Ready(Ok(block))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            }
+        });
+        read.await.map_err(|error| self.upstream_error(&error))
+    }
+
+    async fn more(&self, connection: &Connection, block: &mut Block) -> Result<(), Failure> {
+        block.compact();
+        let read = connection.transport.read(block.spare(), &self.client.deadline).await;
+        let count = read.map_err(|error| self.upstream_error(&error))?;
+        block.advance(count);
+        if count == 0 { Err(Failure::UPSTREAM_CLOSED) } else { Ok(()) }
+    }
+
+    /// Writes to the client, with its deadline.
+    pub(crate) async fn to_client(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let client = self.client;
+        client.transport.write_all(bytes, &client.deadline).await.map_err(|error| client_error(&error))
+    }
+
+    /// Moves the deadline, never beyond the end of the whole exchange.
+    pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
+        let total_ms = self.total_at_ms.saturating_sub(now_ms).max(1);
+        let after_ms = match (self.total_at_ms, after_ms) {
+            (0, _) => after_ms,
+            (_, 0) => total_ms,
+            _ => after_ms.min(total_ms),
+        };
+        self.client.deadline.arm(now_ms, after_ms);
+    }
+
+    pub(crate) fn upstream_error(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::TimedOut if self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms => Failure::TOTAL_TIMEOUT,
+            io::ErrorKind::TimedOut => Failure::RESPONSE_TIMEOUT,
+            io::ErrorKind::UnexpectedEof => Failure::UPSTREAM_CLOSED,
+            _ => Failure::UPSTREAM_RESET,
+        }
+    }
+
+    /// All servers are out or full: an empty pool fails at once, a full one may be waited for.
+    async fn wait_for_server(&self, tried: &[usize]) -> Result<usize, Failure> {
+        let pool = &self.pool.pool;
+        let full = pool.limits_servers() && self.pool.any_full(clock::now_ns());
+        if !full {
+            return Err(Failure::NO_SERVER);
+        }
+        let queue = &pool.plan.queue;
+        let _place = Place::take(&pool.waiting, queue.length).ok_or(Failure::QUEUE_FULL)?;
+        let search = async {
+            loop {
+                let released = pool.released.notified();
+                if let Some(index) = self.pool.pick(&self.exchange.key, clock::now_ns(), tried) {
+                    return index;
+                }
+                released.await;
+            }
+        };
+        let limit = Duration::from_millis(queue.timeout_ms);
+        tokio::time::timeout(limit, search).await.map_err(|_| Failure::QUEUE_TIMEOUT)
+    }
+
+    fn repeats_statuses(&self) -> bool {
+        self.exchange.repeatable && self.route.retry.on.contains(&RetryOn::Status)
+    }
+
+    fn may_repeat(&self, miss: Miss) -> bool {
+        let retry = &self.route.retry;
+        let repeatable = self.exchange.repeatable;
+        let allowed = match (miss.stage, miss.failure) {
+            (Stage::Committed, _) => false,
+            (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
+            // The budget was charged when the status was seen.
+            (_, Failure::RETRYABLE_STATUS) => return true,
+            (Stage::Sent { reused: true }, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) if repeatable => return true,
+            (_, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) => repeatable && retry.on.contains(&RetryOn::Reset),
+            (_, Failure::RESPONSE_TIMEOUT) => repeatable && retry.on.contains(&RetryOn::Timeout),
+            _ => false,
+        };
+        allowed && self.pool.may_retry(clock::now_ns())
+    }
+
+    /// Exponential backoff with full jitter.
+    async fn pause(&self, retries: u32) {
+        let retry = &self.route.retry;
+        let ceiling_ms = retry.backoff_ms.saturating_mul(1 << (retries - 1).min(16)).min(retry.backoff_max_ms);
+        if ceiling_ms > 0 {
+            Box::pin(tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms)))).await;
+        }
+    }
+
+    /// Feeds the passive health check and the server's counters.
+    fn report(&self, index: usize, result: &Result<Relayed, Miss>, status: u16) {
+        let Some(local) = self.pool.servers.get(index) else { return };
+        let cells = local.cells();
+        let blamed = match result {
+            Ok(_) => status >= 500,
+            Err(miss) => miss.failure.side == Side::Upstream && miss.stage != (Stage::Sent { reused: true }),
+        };
+        if result.is_err() {
+            cells.failures.inc();
+        } else if let Some(class) = cells.classes.get(crate::cells::class_of(status)) {
+            class.inc();
+        }
+        if let Some(outliers) = &self.pool.pool.outliers {
+            let now_ns = clock::now_ns();
+            if let Some(ejection) = outliers.record(index, !blamed, now_ns) {
+                local.server.state.eject_until(ejection.until_ns);
+            }
+        }
+    }
+}
+
+/// A place in a pool's queue, given back when it is left.
+struct Place<'p>(&'p std::sync::atomic::AtomicUsize);
+
+impl<'p> Place<'p> {
+    fn take(waiting: &'p std::sync::atomic::AtomicUsize, length: usize) -> Option<Self> {
+        let place = Self(waiting);
+        // The drop of a refused place gives it back, too.
+        (waiting.fetch_add(1, Ordering::Relaxed) < length).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn client_error(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::TimedOut { Failure::CLIENT_STALLED } else { Failure::CLIENT_CLOSED }
+}

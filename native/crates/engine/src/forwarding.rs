@@ -1,0 +1,145 @@
+//! Who the client really is, and how the upstream is told: `X-Forwarded-*` or `Forwarded` (RFC 7239). What a client writes into
+//! these headers is believed only if the connection comes from a trusted network; else it is replaced.
+
+use std::net::IpAddr;
+
+use trunkline_filter::Networks;
+use trunkline_http::{Field, RequestHead, encode, find};
+
+use crate::plan::{self, ForwardingStyle};
+
+pub(crate) struct Forwarding {
+    pub(crate) style: ForwardingStyle,
+    trusted: Networks,
+    /// ` 1.1 name`, ready for use.
+    via: Option<Vec<u8>>,
+    pub(crate) request_id: bool,
+}
+
+/// The other end of a client connection; its text is made once per connection.
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) text: String,
+}
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, text: address.to_string() }
+    }
+}
+
+impl Forwarding {
+    pub(crate) fn compile(plan: &plan::Forwarding) -> Result<Self, String> {
+        let trusted = Networks::parse(&plan.trusted).map_err(|wrong| describe(&wrong))?;
+        let via = plan.via.as_ref().map(|name| format!("1.1 {name}").into_bytes());
+        Ok(Self { style: plan.style, trusted, via, request_id: plan.request_id })
+    }
+
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        !self.trusted.is_empty() && self.trusted.contains(address)
+    }
+
+    /// The client's address: the peer's, or behind trusted proxies the last address in the chain that is not one of theirs.
+    pub(crate) fn client(&self, head: &RequestHead<'_, '_>, peer: &Peer) -> IpAddr {
+        if !self.trusts(peer.address) {
+            return peer.address;
+        }
+        let lines = head.headers.iter().rev().filter(|header| header.field == Field::Forwarding);
+        let mut client = peer.address;
+        for header in lines {
+            let hops = header.value.rsplit(|&byte| byte == b',');
+            let addresses: &mut dyn Iterator<Item = Option<IpAddr>> = match (self.style, header.name.len()) {
+                (ForwardingStyle::Forwarded, 9) => &mut hops.map(forwarded_for),
+                (ForwardingStyle::XForwarded | ForwardingStyle::Off, 15) => &mut hops.map(parse_address),
+                _ => continue,
+            };
+            for address in addresses {
+                // An unreadable hop ends the chain: what is left of it was written by someone we know nothing about.
+                let Some(address) = address else { return client };
+                client = address;
+                if !self.trusts(address) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
+    /// Writes the headers that tell the upstream.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer) {
+        let trusted = self.trusts(peer.address);
+        match self.style {
+            ForwardingStyle::XForwarded => x_forwarded(out, head, peer, trusted),
+            ForwardingStyle::Forwarded => forwarded(out, head, peer, trusted),
+            ForwardingStyle::Off => {}
+        }
+        if let Some(via) = &self.via {
+            chain(out, "Via", head.headers.iter().filter(|header| header.field == Field::Via).map(|header| header.value), via);
+        }
+    }
+
+    /// The `Via` of a response.
+    pub(crate) fn via(&self) -> Option<&[u8]> {
+        self.via.as_deref()
+    }
+}
+
+fn describe(wrong: &[(usize, String)]) -> String {
+    wrong.iter().map(|(index, why)| format!("trusted[{index}]: {why}")).collect::<Vec<_>>().join("; ")
+}
+
+fn x_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trusted: bool) {
+    if trusted {
+        let before = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("x-forwarded-for"));
+        chain(out, "X-Forwarded-For", before.map(|header| header.value), peer.text.as_bytes());
+        let proto = find(head.headers, "x-forwarded-proto").unwrap_or(b"http");
+        let host = find(head.headers, "x-forwarded-host").unwrap_or(head.authority.as_bytes());
+        encode::header(out, "X-Forwarded-Proto", proto);
+        encode::header(out, "X-Forwarded-Host", host);
+        return;
+    }
+    encode::header(out, "X-Forwarded-For", peer.text.as_bytes());
+    out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
+    encode::header(out, "X-Forwarded-Host", head.authority.as_bytes());
+}
+
+fn forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trusted: bool) {
+    let node = if peer.address.is_ipv6() { format!("\"[{}]\"", peer.text) } else { peer.text.clone() };
+    let element = format!("for={node};host=\"{}\";proto=http", head.authority);
+    let before = head.headers.iter().filter(|header| trusted && header.name.eq_ignore_ascii_case("forwarded"));
+    chain(out, "Forwarded", before.map(|header| header.value), element.as_bytes());
+}
+
+/// One list header: what was there, then ours.
+fn chain<'v>(out: &mut Vec<u8>, name: &str, before: impl Iterator<Item = &'v [u8]>, own: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    for value in before {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(own);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn parse_address(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
+    let bare = text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    bare.or_else(with_port).map(|address| address.to_canonical())
+}
+
+/// The `for` parameter of one `Forwarded` element (RFC 7239 §4, §6).
+fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
+    let parameters = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let value = parameters.filter(|text| text.len() > 4).find_map(|text| {
+        let (name, value) = text.split_at(4);
+        name.eq_ignore_ascii_case(b"for=").then_some(value)
+    })?;
+    let text = std::str::from_utf8(value).ok()?.trim_matches('"');
+    match text.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().and_then(|address| parse_address(address.as_bytes())),
+        None => parse_address(text.as_bytes()),
+    }
+}

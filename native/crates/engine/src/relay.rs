@@ -1,0 +1,187 @@
+//! The response's way to the client. What arrived with the head goes out with it in one write; the rest follows in pieces of at most
+//! one large block, so a body of any size takes the same memory, and a slow reader slows the upstream.
+
+use std::io::IoSlice;
+
+use crate::block::{Block, Text};
+use crate::clock;
+use crate::failure::Failure;
+use crate::forward::{Journey, client_error};
+use crate::reply::{Reply, Sink, Source};
+use crate::settle::Tally;
+use crate::tunnel;
+use crate::upstream::Connection;
+
+/// A response that went out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Relayed {
+    /// The client was told that its connection ends.
+    pub(crate) closes: bool,
+    /// The upstream connection is clean and can be used again.
+    pub(crate) reusable: bool,
+}
+
+impl Journey<'_> {
+    /// `early` is what the client sent behind its head; only a tunnel takes it.
+    pub(crate) async fn relay(
+        &self,
+        connection: &Connection,
+        mut reply: Reply,
+        mut rest: Block,
+        early: Option<&mut Block>,
+        tally: &mut Tally,
+    ) -> Result<Relayed, Failure> {
+        tally.status = reply.status;
+        if reply.tunnels {
+            return Box::pin(self.tunnel(connection, reply, rest, early, tally)).await;
+        }
+        let excess = match whole_body(&reply.body, &rest) {
+            Some(length) => {
+                let excess = rest.filled().len() > length;
+                rest.truncate(length);
+                tally.response_bytes = (reply.head.len() + length) as u64;
+                self.send_whole(&reply.head, &mut rest).await?;
+                excess
+            }
+            None => Box::pin(self.stream(connection, &mut reply, rest, tally)).await?,
+        };
+        if excess {
+            tally.failure = Some(Failure::RESPONSE_EXCESS);
+        }
+        Ok(Relayed { closes: reply.closes, reusable: reply.upstream_keeps && !excess })
+    }
+
+    /// Head and body in one write.
+    async fn send_whole(&self, head: &Text, rest: &mut Block) -> Result<(), Failure> {
+        if rest.prepend(head) {
+            return self.to_client(rest.filled()).await;
+        }
+        let mut slices = [IoSlice::new(head), IoSlice::new(rest.filled())];
+        let client = self.client;
+        client.transport.write_all_vectored(&mut slices, &client.deadline).await.map_err(|error| client_error(&error))
+    }
+
+    /// A body that did not arrive whole. True if bytes followed its end.
+    async fn stream(&self, connection: &Connection, reply: &mut Reply, first: Block, tally: &mut Tally) -> Result<bool, Failure> {
+        let excess = match (&mut reply.body, reply.sink) {
+            (Source::Length(remaining), Sink::Raw) => {
+                let length = *remaining;
+                self.stream_raw(connection, &reply.head, first, length, tally).await?;
+                reply.body = Source::Nothing;
+                false
+            }
+            _ => self.stream_framed(connection, reply, first, tally).await?,
+        };
+        tally.ended_ns = clock::now_ns();
+        Ok(excess)
+    }
+
+    /// A body of known length: bytes are passed on as they come, never more than declared.
+    async fn stream_raw(
+        &self,
+        connection: &Connection,
+        head: &Text,
+        mut first: Block,
+        length: u64,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let mut remaining = length.saturating_sub(first.filled().len() as u64);
+        tally.response_bytes = (head.len() + first.filled().len()) as u64;
+        self.rearm();
+        self.send_whole(head, &mut first).await?;
+        drop(first);
+        let mut block = Block::large();
+        while remaining > 0 {
+            block.clear();
+            let room = block.spare().len().min(usize::try_from(remaining).unwrap_or(usize::MAX));
+            let count = self.read_body(connection, &mut block, room).await?;
+            if count == 0 {
+                return Err(Failure::RESPONSE_TRUNCATED);
+            }
+            remaining -= count as u64;
+            self.to_client(block.filled()).await?;
+            tally.response_bytes += count as u64;
+        }
+        Ok(())
+    }
+
+    /// A body in chunks, or one that ends with the connection: taken apart and framed anew.
+    async fn stream_framed(
+        &self,
+        connection: &Connection,
+        reply: &mut Reply,
+        first: Block,
+        tally: &mut Tally,
+    ) -> Result<bool, Failure> {
+        let mut out = reply.head.to_vec();
+        let mut block = first;
+        self.rearm();
+        loop {
+            let moved = reply.body.transfer(&mut block, reply.sink, &mut out);
+            self.to_client(&out).await?;
+            tally.response_bytes += out.len() as u64;
+            moved?;
+            if reply.body.is_done() {
+                return Ok(!block.is_empty());
+            }
+            out.clear();
+            // What comes in the next read is larger than the first: it was a body all along.
+            block = Block::large();
+            let room = block.spare().len();
+            if self.read_body(connection, &mut block, room).await? == 0 {
+                reply.body.close(reply.sink, &mut out)?;
+                self.to_client(&out).await?;
+                tally.response_bytes += out.len() as u64;
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn read_body(&self, connection: &Connection, block: &mut Block, room: usize) -> Result<usize, Failure> {
+        self.rearm();
+        let spare = block.spare().get_mut(..room).unwrap_or_default();
+        let count = match connection.transport.read(spare, &self.client.deadline).await {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(Failure::RESPONSE_STALLED),
+            Err(_) => return Err(Failure::RESPONSE_TRUNCATED),
+        };
+        block.advance(count);
+        Ok(count)
+    }
+
+    fn rearm(&self) {
+        self.arm(clock::now_ms(), self.route.timeouts.body_idle_ms);
+    }
+
+    async fn tunnel(
+        &self,
+        connection: &Connection,
+        reply: Reply,
+        rest: Block,
+        early: Option<&mut Block>,
+        tally: &mut Tally,
+    ) -> Result<Relayed, Failure> {
+        self.rearm();
+        self.to_client(&reply.head).await?;
+        let early = early.map_or_else(Block::ordinary, |block| std::mem::replace(block, Block::ordinary()));
+        let client = self.client;
+        let idle_ms = client.listener.timeouts.tunnel_idle_ms;
+        let carried = tunnel::run(&client.transport, &connection.transport, early, rest, &client.deadline, idle_ms).await;
+        self.progress.bytes.set(carried.up);
+        tally.response_bytes = reply.head.len() as u64 + carried.down;
+        tally.ended_ns = clock::now_ns();
+        if carried.idle {
+            tally.failure = Some(Failure::TUNNEL_IDLE);
+        }
+        Ok(Relayed { closes: true, reusable: false })
+    }
+}
+
+/// The body's length if all of it is here.
+fn whole_body(body: &Source, rest: &Block) -> Option<usize> {
+    match body {
+        Source::Nothing => Some(0),
+        Source::Length(length) if *length <= rest.filled().len() as u64 => Some(*length as usize),
+        _ => None,
+    }
+}

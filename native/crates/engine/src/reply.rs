@@ -1,0 +1,255 @@
+//! The response on its way back: its head is checked and written anew, its body follows in bounded pieces.
+
+use trunkline_http::chunk::{ChunkDecoder, Piece, forwardable_trailers};
+use trunkline_http::{Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response};
+
+use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::exchange::{Exchange, Facts};
+use crate::failure::Failure;
+use crate::forwarding::Forwarding;
+
+/// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
+const RESPONSE_LIMITS: Limits = Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
+
+/// A response whose head is here.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The head as the client gets it.
+    pub(crate) head: Text,
+    pub(crate) body: Source,
+    pub(crate) sink: Sink,
+    /// The upstream connection can be used again when the body has ended.
+    pub(crate) upstream_keeps: bool,
+    /// The client was told that its connection closes.
+    pub(crate) closes: bool,
+    /// Protocol switch or tunnel: bytes flow both ways from now on.
+    pub(crate) tunnels: bool,
+}
+
+/// Where the body comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Nothing,
+    Length(u64),
+    Chunked(Box<ChunkDecoder>),
+    UntilClose,
+}
+
+/// How the client gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    Raw,
+    Chunked,
+}
+
+/// What was at the front of the block.
+pub(crate) enum Arrived {
+    Partial,
+    /// 1xx, to be passed on; the real response follows. Empty if the client cannot take it.
+    Interim(Text),
+    Final(Reply),
+}
+
+/// Reads a response head from the front of `block` and consumes it.
+pub(crate) fn read_head(
+    block: &mut Block,
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<Arrived, Failure> {
+    let (arrived, used) = examine(block.filled(), exchange, filters, forwarding, close, try_again)?;
+    block.consume(used);
+    Ok(arrived)
+}
+
+/// What is at the front of `bytes`, and how many of them it takes.
+fn examine(
+    bytes: &[u8],
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<(Arrived, usize), Failure> {
+    let mut storage = HeaderBuffer::new();
+    let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
+    let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
+    let arrived = match head.status {
+        101 if !exchange.may_tunnel || head.upgrade.is_none() => return Err(Failure::UNEXPECTED_UPGRADE),
+        100 | 102..=199 => Arrived::Interim(interim(&head, &exchange.facts)),
+        status if try_again(status) => return Err(Failure::RETRYABLE_STATUS),
+        status => {
+            filters.run(status);
+            Arrived::Final(translate(&head, exchange, filters, forwarding, close))
+        }
+    };
+    Ok((arrived, head.length))
+}
+
+/// The filters' response phase, run once, when the final head is known.
+pub(crate) struct FilterPhase<'f> {
+    pub(crate) chain: &'f trunkline_filter::Chain,
+    pub(crate) exchange: &'f mut trunkline_filter::Exchange,
+    pub(crate) now_ns: u64,
+    pub(crate) latency_ns: u64,
+}
+
+impl FilterPhase<'_> {
+    fn run(&mut self, status: u16) {
+        self.chain.response(self.exchange, Some(status), self.now_ns, self.latency_ns);
+    }
+}
+
+/// 1xx responses pass to clients that know them (RFC 9110 §15.2).
+fn interim(head: &ResponseHead<'_, '_>, facts: &Facts) -> Text {
+    let mut out = Text::take();
+    if !facts.http10 {
+        encode::status_line(&mut out, Version::Http11, head.status, head.reason);
+        encode::headers(&mut out, head.headers, |header| header.field == Field::Other);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+fn translate(
+    head: &ResponseHead<'_, '_>,
+    exchange: &Exchange,
+    filters: &FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+) -> Reply {
+    let tunnels = head.status == 101 || (exchange.answers == trunkline_http::Answers::Connect && head.status < 300);
+    let (body, sink, declared) = framing_for(head, exchange.facts.http10);
+    let ends_with_close = sink == Sink::Raw && matches!(declared, Framing::UntilClose);
+    let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close);
+    let mut out = Text::take();
+    encode::status_line(&mut out, Version::Http11, head.status, head.reason);
+    let edits = filters.exchange.response_edits();
+    encode::headers(&mut out, head.headers, |header| {
+        !matches!(header.field, Field::HopByHop | Field::Framing) && !edits.removes(header.name)
+    });
+    edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    if let Some(via) = forwarding.via() {
+        encode::header(&mut out, "Via", via);
+    }
+    if !tunnels {
+        encode::framing(&mut out, declared, head.content_length);
+    }
+    connection_line(&mut out, head, tunnels, closes, exchange.facts.http10);
+    out.extend_from_slice(b"\r\n");
+    Reply { status: head.status, head: out, body, sink, upstream_keeps: head.keep_alive && !tunnels, closes, tunnels }
+}
+
+fn connection_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, tunnels: bool, closes: bool, http10: bool) {
+    if let Some(protocol) = head.upgrade.filter(|_| tunnels) {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+        encode::header(out, "Upgrade", protocol);
+    } else if closes {
+        out.extend_from_slice(b"Connection: close\r\n");
+    } else if http10 && !tunnels {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+}
+
+/// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
+/// body ends with the connection.
+fn framing_for(head: &ResponseHead<'_, '_>, http10: bool) -> (Source, Sink, Framing) {
+    let (sink, declared) = if http10 { (Sink::Raw, Framing::UntilClose) } else { (Sink::Chunked, Framing::Chunked) };
+    match head.framing {
+        Framing::None => (Source::Nothing, Sink::Raw, Framing::None),
+        Framing::Length(length) => (Source::Length(length), Sink::Raw, Framing::Length(length)),
+        Framing::Chunked => (Source::Chunked(Box::default()), sink, declared),
+        Framing::UntilClose => (Source::UntilClose, sink, declared),
+    }
+}
+
+impl Source {
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Nothing | Self::Length(0) => true,
+            Self::Chunked(decoder) => decoder.is_done(),
+            Self::Length(_) | Self::UntilClose => false,
+        }
+    }
+
+    /// Moves the body bytes at the front of `block` into `out`, framed for the client.
+    pub(crate) fn transfer(&mut self, block: &mut Block, sink: Sink, out: &mut Vec<u8>) -> Result<u64, Failure> {
+        match self {
+            Self::Nothing => Ok(0),
+            Self::Length(remaining) => {
+                let count = (*remaining).min(block.filled().len() as u64) as usize;
+                *remaining -= count as u64;
+                append(out, block.filled().get(..count).unwrap_or_default(), sink);
+                block.consume(count);
+                Ok(count as u64)
+            }
+            Self::UntilClose => {
+                let count = block.filled().len();
+                append(out, block.filled(), sink);
+                block.consume(count);
+                Ok(count as u64)
+            }
+            Self::Chunked(decoder) => transfer_chunks(decoder, block, sink, out),
+        }
+    }
+
+    /// The upstream has closed: fine only if that is how the body ends.
+    pub(crate) fn close(&mut self, sink: Sink, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if !matches!(self, Self::UntilClose) {
+            return Err(Failure::RESPONSE_TRUNCATED);
+        }
+        if sink == Sink::Chunked {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
+        *self = Self::Nothing;
+        Ok(())
+    }
+}
+
+fn append(out: &mut Vec<u8>, data: &[u8], sink: Sink) {
+    if sink == Sink::Raw || data.is_empty() {
+        out.extend_from_slice(data);
+        return;
+    }
+    encode::chunk_size(out, data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn transfer_chunks(decoder: &mut ChunkDecoder, block: &mut Block, sink: Sink, out: &mut Vec<u8>) -> Result<u64, Failure> {
+    let mut total = 0;
+    loop {
+        let (used, piece) = decoder
+            .decode(block.filled())
+            .map_err(|reason| Failure { status: 0, ..Failure::upstream(trunkline_http::Reject::response(reason)) })?;
+        let finished = match piece {
+            Piece::Data(data) => {
+                total += data.len() as u64;
+                append(out, data, sink);
+                false
+            }
+            Piece::NeedMore => true,
+            Piece::End => {
+                if sink == Sink::Chunked {
+                    end_chunks(decoder.trailers(), out);
+                }
+                true
+            }
+        };
+        block.consume(used);
+        if finished {
+            return Ok(total);
+        }
+    }
+}
+
+/// Last chunk and trailers (RFC 9112 §7.1.2).
+pub(crate) fn end_chunks(trailers: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    if !trailers.is_empty() {
+        forwardable_trailers(trailers, |name, value| encode::header(out, name, value));
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,110 @@
+//! The end of an exchange: counters, histogram, access log, recent errors. Runs once for every request, whatever became of it.
+
+use std::rc::Rc;
+
+use trunkline_telemetry::Record;
+
+use crate::block::Block;
+use crate::cells::class_of;
+use crate::client::Client;
+use crate::clock;
+use crate::exchange::Facts;
+use crate::failure::Failure;
+use crate::upstream::LocalServer;
+
+/// What was measured on the way.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// What the client got; 0 = nothing.
+    pub(crate) status: u16,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) response_bytes: u64,
+    pub(crate) upstream_ns: Option<u64>,
+    pub(crate) retries: u32,
+    pub(crate) server: Option<Rc<LocalServer>>,
+    /// 0 = now.
+    pub(crate) ended_ns: u64,
+}
+
+impl Tally {
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+}
+
+impl Client {
+    pub(crate) fn settle(
+        &self,
+        facts: &Facts,
+        block: Option<&Block>,
+        route: Option<usize>,
+        tally: &Tally,
+        filters: Option<&trunkline_filter::Exchange>,
+    ) {
+        let worker = self.worker.index;
+        let ended_ns = if tally.ended_ns == 0 { clock::now_ns() } else { tally.ended_ns };
+        let duration_ns = ended_ns.saturating_sub(facts.started_ns);
+        let listener = self.listener.cells.get(worker);
+        listener.requests.inc();
+        if let Some(route) = route.and_then(|route| self.listener.routes.get(route)) {
+            let cells = route.cells.get(worker);
+            if let Some(class) = cells.classes.get(class_of(tally.status)) {
+                class.inc();
+            }
+            cells.request_bytes.add(facts.body_bytes);
+            cells.response_bytes.add(tally.response_bytes);
+            cells.latency.observe_ns(duration_ns);
+        }
+        if let Some(failure) = tally.failure {
+            self.note_failure(failure, route, tally);
+        }
+        if self.listener.access_log && self.worker.log.borrow().is_some() {
+            self.log(facts, block, route, tally, filters, duration_ns);
+        }
+    }
+
+    #[cold]
+    fn note_failure(&self, failure: Failure, route: Option<usize>, tally: &Tally) {
+        self.listener.cells.get(self.worker.index).refusals.count(failure.reason);
+        let route = route.and_then(|route| self.listener.routes.get(route)).map_or("", |route| &route.name);
+        let server = tally.server.as_ref().map_or("", |server| server.server.state.name());
+        self.worker.shared.recent.add(clock::unix_ns(), failure, &self.listener.name, route, server);
+    }
+
+    fn log(
+        &self,
+        facts: &Facts,
+        block: Option<&Block>,
+        route: Option<usize>,
+        tally: &Tally,
+        filters: Option<&trunkline_filter::Exchange>,
+        duration_ns: u64,
+    ) {
+        let route = route.and_then(|route| self.listener.routes.get(route));
+        let mut log = self.worker.log.borrow_mut();
+        let Some(log) = log.as_mut() else { return };
+        log.log(&Record {
+            time_unix_ns: clock::unix_ns(),
+            client: self.peer.address,
+            listener: &self.listener.name,
+            method: facts.text(&facts.method, block),
+            host: facts.text(&facts.authority, block),
+            path: facts.text(&facts.target, block),
+            status: tally.status,
+            request_bytes: facts.body_bytes,
+            response_bytes: tally.response_bytes,
+            duration_ns,
+            upstream_ns: tally.upstream_ns,
+            first_byte_ns: None,
+            retries: tally.retries,
+            route: route.map_or("", |route| &route.name),
+            pool: route.map_or("", |route| &route.pool.name),
+            server: tally.server.as_ref().map_or("", |server| server.server.state.name()),
+            consumer: filters.and_then(trunkline_filter::Exchange::consumer).unwrap_or(""),
+            reason: tally.failure.map_or("", |failure| failure.reason),
+            detail: "",
+            request_id: filters.and_then(trunkline_filter::Exchange::request_id).unwrap_or("").as_bytes(),
+            user_agent: facts.text(&facts.user_agent, block),
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! A configuration compiled for the workers: immutable, shared through one `Arc`, replaced as a whole. What must outlive a
+//! configuration (health, counters, breaker states) hangs on it by `Arc`s that the next snapshot takes over by identity.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+
+use tokio::sync::{Notify, Semaphore};
+use trunkline_breaker::{Outliers, RetryBudget};
+use trunkline_filter::{Chain, Rewrite};
+use trunkline_http::Limits;
+use trunkline_route::Router;
+use trunkline_telemetry::PerWorker;
+
+use crate::cells::{ListenerCells, RouteCells, ServerCells};
+use crate::forwarding::Forwarding;
+use crate::hash_key::HashKey;
+use crate::plan;
+
+pub(crate) struct Snapshot {
+    pub(crate) generation: u64,
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    pub(crate) pools: Vec<Arc<Pool>>,
+}
+
+impl Snapshot {
+    pub(crate) fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.listeners.iter().find(|listener| listener.name == name)
+    }
+
+    pub(crate) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
+}
+
+pub(crate) struct Listener {
+    /// Of the snapshot that this belongs to.
+    pub(crate) generation: u64,
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) router: Router,
+    /// Index = the router's route number.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) head_limits: Limits,
+    pub(crate) limits: plan::ClientLimits,
+    pub(crate) timeouts: plan::ClientTimeouts,
+    pub(crate) forwarding: Forwarding,
+    pub(crate) reason_header: bool,
+    pub(crate) access_log: bool,
+    pub(crate) cells: Arc<PerWorker<ListenerCells>>,
+    /// One permit per client connection that may be open.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) chain: Chain,
+    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) timeouts: plan::RouteTimeouts,
+    pub(crate) retry: plan::Retry,
+    pub(crate) allows_connect: bool,
+    pub(crate) cells: Arc<PerWorker<RouteCells>>,
+}
+
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    /// Unique among all pools ever compiled; the workers' private halves are found by it.
+    pub(crate) id: u64,
+    pub(crate) servers: Vec<Arc<Server>>,
+    /// Compiled once; each worker forks its own cursors from it.
+    pub(crate) balancer: trunkline_balance::Balancer,
+    /// `None` if the algorithm does not hash.
+    pub(crate) hash_key: Option<HashKey>,
+    pub(crate) outliers: Option<Outliers>,
+    pub(crate) retry_budget: RetryBudget,
+    /// Requests that wait for a server with room, over all workers.
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) released: Notify,
+    /// As planned: what is equal is taken over by the next snapshot, the pool with all its state.
+    pub(crate) plan: plan::Pool,
+}
+
+impl Pool {
+    /// Whether some server has a limit, so that releases must be announced.
+    pub(crate) fn limits_servers(&self) -> bool {
+        self.plan.servers.iter().any(|server| server.max_connections > 0)
+    }
+}
+
+pub(crate) struct Server {
+    /// Unique among all servers ever compiled.
+    pub(crate) id: u64,
+    pub(crate) address: SocketAddr,
+    pub(crate) state: Arc<trunkline_balance::Server>,
+    pub(crate) check: CheckReport,
+    pub(crate) cells: PerWorker<ServerCells>,
+}
+
+/// What the active checks last found.
+#[derive(Default)]
+pub(crate) struct CheckReport {
+    pub(crate) good_in_row: AtomicU32,
+    pub(crate) bad_in_row: AtomicU32,
+    pub(crate) detail: parking_lot::Mutex<String>,
+}

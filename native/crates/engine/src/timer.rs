@@ -1,0 +1,207 @@
+//! Coarse deadlines. A `tokio::time::timeout` per wait costs about 100 ns and a lock; a proxy waits three times per request and nearly
+//! always in vain. Here moving a deadline is one store: the queue holds an entry that may be too early, and when it comes up
+//! the deadline is looked at again. Only a deadline that moves closer than its entry is queued anew.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+
+use crate::clock;
+
+const EXPIRED: u64 = 0;
+/// "No time-out": so far away that it never comes, but queued, so that a drain finds the connection.
+const NEVER_MS: u64 = u64::MAX >> 1;
+
+#[derive(Debug)]
+struct Slot {
+    deadline_ms: Cell<u64>,
+    queued_ms: Cell<u64>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// An entry of the queue; ordered by time alone.
+struct Entry {
+    at_ms: u64,
+    slot: Rc<Slot>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.at_ms == other.at_ms
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at_ms.cmp(&other.at_ms)
+    }
+}
+
+/// The deadlines of one worker.
+#[derive(Default)]
+pub(crate) struct Timer {
+    queue: RefCell<BinaryHeap<Reverse<Entry>>>,
+    /// When the driver will look again; it is woken if something earlier is queued.
+    next_ms: Cell<u64>,
+    earlier: Notify,
+}
+
+impl Timer {
+    /// Fires deadlines as they come; runs as a task of the worker.
+    pub(crate) async fn drive(self: Rc<Self>) {
+        loop {
+            let next_ms = self.fire(clock::now_ms());
+            self.next_ms.set(next_ms);
+            let pause = std::time::Duration::from_millis(next_ms.saturating_sub(clock::now_ms()).clamp(1, 3_600_000));
+            let _ = tokio::time::timeout(pause, self.earlier.notified()).await;
+        }
+    }
+
+    /// Fires what is due; returns when the next entry comes up.
+    fn fire(&self, now_ms: u64) -> u64 {
+        loop {
+            let entry = {
+                let mut queue = self.queue.borrow_mut();
+                match queue.peek() {
+                    None => return NEVER_MS,
+                    Some(Reverse(entry)) if entry.at_ms > now_ms => return entry.at_ms,
+                    Some(_) => queue.pop(),
+                }
+            };
+            if let Some(Reverse(entry)) = entry {
+                self.look_again(&entry, now_ms);
+            }
+        }
+    }
+
+    /// An entry came up: expired, moved on, or left behind by an earlier entry of the same slot.
+    fn look_again(&self, entry: &Entry, now_ms: u64) {
+        let slot = &entry.slot;
+        if slot.queued_ms.get() != entry.at_ms || Rc::strong_count(slot) == 1 {
+            return;
+        }
+        if slot.deadline_ms.get() <= now_ms {
+            slot.queued_ms.set(u64::MAX);
+            slot.deadline_ms.set(EXPIRED);
+            wake(slot);
+        } else {
+            self.enqueue(slot, slot.deadline_ms.get());
+        }
+    }
+
+    fn enqueue(&self, slot: &Rc<Slot>, at_ms: u64) {
+        slot.queued_ms.set(at_ms);
+        self.queue.borrow_mut().push(Reverse(Entry { at_ms, slot: Rc::clone(slot) }));
+        if at_ms < self.next_ms.get() {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Wakes everyone who waits, so that they notice a drain.
+    pub(crate) fn wake_all(&self) {
+        self.queue.borrow().iter().for_each(|Reverse(entry)| wake(&entry.slot));
+    }
+}
+
+fn wake(slot: &Slot) {
+    if let Some(waker) = slot.waker.borrow().as_ref() {
+        waker.wake_by_ref();
+    }
+}
+
+/// One deadline of one task.
+pub(crate) struct Deadline {
+    timer: Rc<Timer>,
+    slot: Rc<Slot>,
+}
+
+impl Deadline {
+    pub(crate) fn new(timer: &Rc<Timer>) -> Self {
+        let slot = Slot {
+            deadline_ms: Cell::new(NEVER_MS),
+            queued_ms: Cell::new(u64::MAX),
+            waker: RefCell::new(None),
+        };
+        Self { timer: Rc::clone(timer), slot: Rc::new(slot) }
+    }
+
+    /// Moves the deadline to `after_ms` from `now_ms`; 0 = no deadline.
+    pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
+        // The + 1 makes up for the truncation of the clock: never early.
+        let at_ms = if after_ms == 0 { NEVER_MS } else { now_ms.saturating_add(after_ms) + 1 };
+        self.slot.deadline_ms.set(at_ms);
+        if at_ms < self.slot.queued_ms.get() {
+            self.timer.enqueue(&self.slot, at_ms);
+        }
+    }
+
+    /// Ready once the deadline has passed; else the task is woken then.
+    pub(crate) fn poll_expired(&self, context: &Context<'_>) -> Poll<()> {
+        if self.slot.deadline_ms.get() == EXPIRED {
+            return Poll::Ready(());
+        }
+        let mut waker = self.slot.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        // The entry stays queued until it comes up; without the waker it holds the task no longer.
+        self.slot.waker.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expired(deadline: &Deadline) -> bool {
+        deadline.poll_expired(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_deadline_that_moves_on_does_not_fire() {
+        let timer = Rc::new(Timer::default());
+        let deadline = Deadline::new(&timer);
+        deadline.arm(1_000, 50);
+        deadline.arm(1_040, 50);
+        timer.fire(1_060);
+        assert!(!expired(&deadline));
+        timer.fire(1_092);
+        assert!(expired(&deadline));
+    }
+
+    #[test]
+    fn a_deadline_that_comes_closer_fires_early() {
+        let timer = Rc::new(Timer::default());
+        let deadline = Deadline::new(&timer);
+        deadline.arm(1_000, 5_000);
+        deadline.arm(1_000, 10);
+        timer.fire(1_012);
+        assert!(expired(&deadline));
+        deadline.arm(1_012, 0);
+        timer.fire(100_000);
+        assert!(!expired(&deadline));
+    }
+
+    #[test]
+    fn many_moves_leave_one_entry() {
+        let timer = Rc::new(Timer::default());
+        let deadline = Deadline::new(&timer);
+        (0..1_000).for_each(|now_ms| deadline.arm(now_ms, 100));
+        assert_eq!(timer.queue.borrow().len(), 1);
+    }
+}

@@ -1,0 +1,76 @@
+//! Bytes both ways after 101 or a CONNECT: no protocol is known here, only closing and idleness.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::block::Block;
+use crate::clock;
+use crate::timer::Deadline;
+use crate::transport::Transport;
+
+/// Bytes that went through.
+pub(crate) struct Carried {
+    pub(crate) up: u64,
+    pub(crate) down: u64,
+    pub(crate) idle: bool,
+}
+
+/// Carries bytes until both directions have ended, one has failed, or nothing moved for `idle_ms`. A direction that ends is passed on
+/// as a half-close. `early` came from the client, `rest` from the server, behind their heads.
+pub(crate) async fn run(
+    client: &Transport,
+    server: &Transport,
+    early: Block,
+    rest: Block,
+    deadline: &Deadline,
+    idle_ms: u64,
+) -> Carried {
+    let (up_bytes, down_bytes) = (Cell::new(0), Cell::new(0));
+    let idle = Idle { deadline, idle_ms };
+    let mut up = pin!(carry(client, server, early, &idle, &up_bytes));
+    let mut down = pin!(carry(server, client, rest, &idle, &down_bytes));
+    let (mut up_over, mut down_over) = (false, false);
+    let result: io::Result<()> = poll_fn(|context| {
+        if !up_over && let Poll::Ready(result) = up.as_mut().poll(context) {
+            result?;
+            up_over = true;
+        }
+        if !down_over && let Poll::Ready(result) = down.as_mut().poll(context) {
+            result?;
+            down_over = true;
+        }
+        if up_over && down_over { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await;
+    let idle = matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+    Carried { up: up_bytes.get(), down: down_bytes.get(), idle }
+}
+
+struct Idle<'i> {
+    deadline: &'i Deadline,
+    idle_ms: u64,
+}
+
+async fn carry(from: &Transport, to: &Transport, first: Block, idle: &Idle<'_>, bytes: &Cell<u64>) -> io::Result<()> {
+    let mut held = Some(first).filter(|block| !block.is_empty());
+    loop {
+        if let Some(block) = held.take() {
+            idle.deadline.arm(clock::now_ms(), idle.idle_ms);
+            to.write_all(block.filled(), idle.deadline).await?;
+            bytes.set(bytes.get() + block.filled().len() as u64);
+        }
+        // No buffer is held while nothing flows: a hundred thousand quiet WebSockets need none.
+        from.readable(idle.deadline).await?;
+        let mut block = Block::ordinary();
+        let count = from.read(block.spare(), idle.deadline).await?;
+        if count == 0 {
+            to.finish();
+            return Ok(());
+        }
+        block.advance(count);
+        held = Some(block);
+    }
+}

@@ -1,0 +1,176 @@
+//! One worker: a thread with its own event loop, listening sockets, idle connections, buffers and counters. Workers share the snapshot,
+//! server states and limiters; nothing on the way of a request is locked between them.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ahash::AHashMap;
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use trunkline_telemetry::access;
+
+use crate::acceptor::Acceptors;
+use crate::clock;
+use crate::recent::RecentErrors;
+use crate::snapshot::{Listener, Pool, Server, Snapshot};
+use crate::timer::Timer;
+use crate::upstream::{LocalPool, LocalServer};
+
+/// How often idle connections are looked over and log batches flushed.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// What all workers and the control side see.
+pub(crate) struct Shared {
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// Follows the snapshot's generation; workers compare it once per request.
+    pub(crate) generation: AtomicU64,
+    pub(crate) draining: AtomicBool,
+    /// Client connections that are open.
+    pub(crate) open: AtomicUsize,
+    pub(crate) recent: RecentErrors,
+}
+
+/// Orders from the control side.
+pub(crate) enum Command {
+    /// Serve a listener on a bound socket.
+    Listen { listener: String, socket: std::net::TcpListener },
+    /// Take what is already in the accept queue, then close the socket.
+    Unlisten { listener: String, address: SocketAddr },
+    /// Change the access log; the old writer is flushed.
+    Log(Option<access::Writer>),
+    /// Close idle connections, let the others finish their request.
+    Drain,
+    /// End now, whatever is open; answered when everything of this worker is gone.
+    Stop(oneshot::Sender<()>),
+}
+
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) timer: Rc<Timer>,
+    pub(crate) log: RefCell<Option<access::Writer>>,
+    generation: Cell<u64>,
+    pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
+    servers: RefCell<AHashMap<u64, Rc<LocalServer>>>,
+}
+
+impl Worker {
+    /// Runs until it is told to stop. Called on the worker's own thread.
+    pub(crate) fn run(index: usize, shared: Arc<Shared>, commands: UnboundedReceiver<Command>) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default())?;
+        let stopped = runtime.block_on(Rc::new(Self::new(index, shared)).obey(commands));
+        drop(runtime);
+        if let Some(stopped) = stopped {
+            let _ = stopped.send(());
+        }
+        Ok(())
+    }
+
+    fn new(index: usize, shared: Arc<Shared>) -> Self {
+        Self {
+            index,
+            shared,
+            timer: Rc::default(),
+            log: RefCell::new(None),
+            generation: Cell::new(0),
+            pools: RefCell::default(),
+            servers: RefCell::default(),
+        }
+    }
+
+    async fn obey(self: Rc<Self>, mut commands: UnboundedReceiver<Command>) -> Option<oneshot::Sender<()>> {
+        tokio::task::spawn_local(Rc::clone(&self.timer).drive());
+        tokio::task::spawn_local(Rc::clone(&self).keep_house());
+        let mut acceptors = Acceptors::new(Rc::clone(&self));
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Listen { listener, socket } => acceptors.open(listener, socket),
+                Command::Unlisten { listener, address } => acceptors.close(&listener, address),
+                Command::Log(writer) => self.change_log(writer),
+                Command::Drain => {
+                    acceptors.close_all();
+                    self.timer.wake_all();
+                }
+                Command::Stop(stopped) => {
+                    self.change_log(None);
+                    return Some(stopped);
+                }
+            }
+        }
+        None
+    }
+
+    fn change_log(&self, writer: Option<access::Writer>) {
+        if let Some(mut before) = self.log.replace(writer) {
+            before.flush();
+        }
+    }
+
+    async fn keep_house(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            self.refresh();
+            let now_ns = clock::now_ns();
+            if let Some(log) = self.log.borrow_mut().as_mut() {
+                log.flush_if_due(now_ns);
+            }
+            for pool in self.pools.borrow().values() {
+                let timeout_ms = pool.pool.plan.keep_alive.idle_timeout_ms;
+                pool.servers.iter().for_each(|server| server.sweep(timeout_ms, now_ns / 1_000_000));
+            }
+            if self.is_draining() {
+                self.timer.wake_all();
+            }
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Which snapshot the control side wants to be served.
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// True if a new snapshot has come since the last call; what only the old one needed is let go.
+    pub(crate) fn refresh(&self) -> bool {
+        let generation = self.generation();
+        if self.generation.replace(generation) == generation {
+            return false;
+        }
+        let snapshot = self.shared.snapshot.load();
+        let current: ahash::AHashSet<u64> = snapshot.pools.iter().map(|pool| pool.id).collect();
+        self.pools.borrow_mut().retain(|id, _| current.contains(id));
+        self.servers.borrow_mut().retain(|_, server| Rc::strong_count(server) > 1);
+        true
+    }
+
+    /// The listener of that name in the present snapshot.
+    pub(crate) fn listener(&self, name: &str) -> Option<Arc<Listener>> {
+        self.shared.snapshot.load().listener(name).cloned()
+    }
+
+    /// This worker's half of a pool, made when it is first needed.
+    pub(crate) fn pool(&self, pool: &Arc<Pool>) -> Rc<LocalPool> {
+        if let Some(local) = self.pools.borrow().get(&pool.id) {
+            return Rc::clone(local);
+        }
+        let servers = pool.servers.iter().map(|server| self.server(server)).collect();
+        let balancer = pool.balancer.fork(fastrand::u64(..));
+        let local = Rc::new(LocalPool::new(pool, balancer, servers));
+        self.pools.borrow_mut().insert(pool.id, Rc::clone(&local));
+        local
+    }
+
+    /// Idle connections stay with the server through configurations.
+    fn server(&self, server: &Arc<Server>) -> Rc<LocalServer> {
+        let mut servers = self.servers.borrow_mut();
+        Rc::clone(servers.entry(server.id).or_insert_with(|| Rc::new(LocalServer::new(server, self.index))))
+    }
+}

@@ -16,6 +16,7 @@ __all__ = [
     "CircuitBreaker",
     "Decision",
     "Ejection",
+    "Engine",
     "FixedWindow",
     "Gcra",
     "HashRing",
@@ -29,6 +30,7 @@ __all__ = [
     "NoServerError",
     "OutlierDetector",
     "Permit",
+    "PlanError",
     "QuotaError",
     "RendezvousRing",
     "Request",
@@ -46,12 +48,19 @@ _R = TypeVar("_R")
 
 # --- errors ---------------------------------------------------------------------------------------
 
+class PlanError(ValueError):
+    """A plan that the engine refuses: nothing has changed."""
+
+    errors: list[dict[str, str]]
+    """`{"path": "pools[0].servers[1]", "message": …}` for each mistake."""
+
 class RingError(ValueError): ...
 class RingEmptyError(LookupError): ...
 class QuotaError(ValueError): ...
 class BalanceError(ValueError): ...
 class NoServerError(LookupError): ...
 class BreakerError(ValueError): ...
+
 class BreakerOpenError(RuntimeError):
     retry_after: float
     """Seconds until a call may pass."""
@@ -140,7 +149,11 @@ class BoundedLoadRing:
     """
 
     def __new__(
-        cls, nodes: Mapping[str, int] | Iterable[str] | None = None, *, factor: float = 1.25, ring: str = "ketama"
+        cls,
+        nodes: Mapping[str, int] | Iterable[str] | None = None,
+        *,
+        factor: float = 1.25,
+        ring: str = "ketama",
     ) -> Self: ...
     def lookup(self, key: bytes | str) -> str:
         """Where `key` would be placed now. Raises `RingEmptyError` if no node has weight."""
@@ -206,7 +219,9 @@ class Limiter:
         QuotaError: One of them is out of range.
     """
 
-    def __new__(cls, algorithm: str, limit: int, period: float, burst: int | None = None) -> Self: ...
+    def __new__(
+        cls, algorithm: str, limit: int, period: float, burst: int | None = None
+    ) -> Self: ...
     def check(self, cost: int = 1, now: float | None = None) -> Decision:
         """Takes `cost` units if they are there. `now`: seconds of a monotonic clock, `time.monotonic()` if not given."""
     def allow(self, cost: int = 1, now: float | None = None) -> bool:
@@ -326,7 +341,9 @@ class Server:
         BalanceError: A number is out of range.
     """
 
-    def __new__(cls, name: str, weight: int = 1, priority: int = 0, *, max_active: int = 0) -> Self: ...
+    def __new__(
+        cls, name: str, weight: int = 1, priority: int = 0, *, max_active: int = 0
+    ) -> Self: ...
     @property
     def name(self) -> str: ...
     @property
@@ -401,16 +418,25 @@ class Balancer:
     @property
     def servers(self) -> tuple[Server, ...]: ...
     def pick(
-        self, key: bytes | str | None = None, *, tried: Iterable[Server] | None = None, now: float | None = None
+        self,
+        key: bytes | str | None = None,
+        *,
+        tried: Iterable[Server] | None = None,
+        now: float | None = None,
     ) -> Server:
         """The server for a request, not counted in; `key` matters to the hashing algorithms. Raises `NoServerError`."""
-    def request(self, key: bytes | str | None = None, *, tried: Iterable[Server] | None = None) -> Request:
+    def request(
+        self, key: bytes | str | None = None, *, tried: Iterable[Server] | None = None
+    ) -> Request:
         """`with balancer.request(key) as server:` picks, counts in and out, and measures what did not raise."""
     def rebuild(self) -> None:
         """Takes the servers' weights of this moment into the table of a hashing algorithm; turns begin anew."""
     def explain(self, *, now: float | None = None) -> dict[str, str]:
-        """By name: `eligible`, `warming`, `standby` (a lower priority number serves), `panic` (used though not healthy),
-        `unhealthy`, `ejected`, `draining`, `weight_zero` or `full`."""
+        """Each server's state by its name.
+
+        `eligible`, `warming`, `standby` (a lower priority number serves), `panic` (used though not healthy),
+        `unhealthy`, `ejected`, `draining`, `weight_zero` or `full`.
+        """
 
 @final
 class Request:
@@ -481,7 +507,11 @@ class CircuitBreaker:
             BreakerOpenError: Not now; its `retry_after` says for how many seconds.
         """
     def record(
-        self, permit: Permit, ok: bool = True, latency: float | None = None, now: float | None = None
+        self,
+        permit: Permit,
+        ok: bool = True,
+        latency: float | None = None,
+        now: float | None = None,
     ) -> None:
         """Tells how the call ended. `latency`: seconds, the time since `acquire` if not given.
 
@@ -617,10 +647,61 @@ class RetryBudget:
         BreakerError: A number is negative or not finite, or the window is under 10 ns.
     """
 
-    def __new__(cls, ratio: float = 0.2, minimum_per_second: float = 10.0, window: float = 10.0) -> Self: ...
+    def __new__(
+        cls, ratio: float = 0.2, minimum_per_second: float = 10.0, window: float = 10.0
+    ) -> Self: ...
     def deposit(self, now: float | None = None) -> None:
         """Counts a request (the first try)."""
     def withdraw(self, now: float | None = None) -> bool:
         """Takes one retry, if there is one."""
     def balance(self, now: float | None = None) -> float:
         """Retries left."""
+
+# --- engine ---------------------------------------------------------------------------------------
+
+@final
+class Engine:
+    """The data plane: worker threads that accept, route, balance and relay without the interpreter.
+
+    Raises:
+        OSError: The threads cannot be started.
+    """
+
+    def __new__(cls, threads: int) -> Self: ...
+    def apply(self, plan: bytes, *, bind: bool = True) -> bytes:
+        """Compiles a plan (JSON) and serves it: all or nothing. With `bind=False` no socket or file is opened.
+
+        Returns:
+            JSON: `generation`, `build_us`, `swap_us`.
+
+        Raises:
+            PlanError: With every mistake; what was served goes on.
+            OSError: An address or the access log cannot be opened; what was served goes on.
+        """
+    def status(self) -> bytes:
+        """JSON: listeners, routes, pools with servers, limiters, breakers, recent errors."""
+    def metrics(self) -> bytes:
+        """Prometheus text format 0.0.4."""
+    def explain(self, request: bytes) -> bytes:
+        """JSON in (`listener`, `method`, `url`, `headers`, `client`), JSON out: route, near misses, filters, server.
+
+        Raises:
+            ValueError: The question is malformed.
+            LookupError: There is no such listener.
+        """
+    def set_server(
+        self,
+        pool: str,
+        server: str,
+        *,
+        weight: int | None = None,
+        enabled: bool | None = None,
+        draining: bool | None = None,
+    ) -> None:
+        """Changes one server at run time. Raises LookupError if there is none of that name."""
+    def listeners_ready(self) -> bool: ...
+    def reopen_logs(self) -> None: ...
+    def drain(self) -> None:
+        """Stops accepting; idle connections close, the others after their present request."""
+    def stop(self, grace_seconds: float) -> bool:
+        """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut."""

@@ -30,7 +30,8 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<StdListener>
         drop(probe);
     }
     let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking(), Some(socket2::Protocol::TCP))?;
+    let socket =
+        socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking(), Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     if address.is_ipv6() {
@@ -101,7 +102,13 @@ fn take_queued(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: &TcpListen
     }
 }
 
-fn greet(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+fn greet(
+    worker: &Rc<Worker>,
+    listener: &Arc<Listener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
     let Ok(transport) = Transport::new(stream) else { return };
     let client = Client::new(Rc::clone(worker), Arc::clone(listener), transport, Peer::new(peer.ip()));
     let cells = Arc::clone(&listener.cells);
@@ -121,7 +128,10 @@ struct Open {
 }
 
 impl Open {
-    fn new(worker: Rc<Worker>, cells: Arc<trunkline_telemetry::PerWorker<crate::cells::ListenerCells>>) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        cells: Arc<trunkline_telemetry::PerWorker<crate::cells::ListenerCells>>,
+    ) -> Self {
         cells.get(worker.index).open.inc();
         worker.shared.open.fetch_add(1, Ordering::Relaxed);
         Self { worker, cells }

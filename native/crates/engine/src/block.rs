@@ -44,7 +44,8 @@ impl Block {
     }
 
     fn take(free: &'static std::thread::LocalKey<RefCell<Vec<Box<[u8]>>>>, size: usize) -> Self {
-        let bytes = free.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; HEADROOM + size].into_boxed_slice());
+        let bytes =
+            free.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; HEADROOM + size].into_boxed_slice());
         Self { bytes, start: HEADROOM, end: HEADROOM }
     }
 

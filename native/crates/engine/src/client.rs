@@ -9,8 +9,8 @@ use std::task::Poll;
 use crate::block::{Block, Text};
 use crate::clock;
 use crate::exchange::{Admission, Answered, Desk, Facts, Refused};
-use crate::filter_state::FilterState;
 use crate::failure::{Failure, begin_answer, error_body};
+use crate::filter_state::FilterState;
 use crate::forwarding::Peer;
 use crate::settle::Tally;
 use crate::snapshot::Listener;
@@ -101,7 +101,11 @@ impl Client {
     }
 
     /// Reads until the head is complete and decides about it. `None` = the client has gone.
-    async fn admission(&mut self, block: &mut Block, filters: &mut trunkline_filter::Exchange) -> Option<Admission> {
+    async fn admission(
+        &mut self,
+        block: &mut Block,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Option<Admission> {
         let started_ns = clock::now_ns();
         self.refresh();
         let desk = Desk { listener: &self.listener, peer: &self.peer, now_ns: started_ns };
@@ -135,7 +139,9 @@ impl Client {
             let before = block.filled().len();
             block.advance(count);
             let fresh = block.filled().get(before..).unwrap_or_default();
-            if memchr::memchr(b'\n', fresh).is_none() && block.filled().len() < self.listener.limits.target_bytes {
+            if memchr::memchr(b'\n', fresh).is_none()
+                && block.filled().len() < self.listener.limits.target_bytes
+            {
                 continue;
             }
             let desk = Desk { listener: &self.listener, peer: &self.peer, now_ns: started_ns };
@@ -179,14 +185,20 @@ impl Client {
             trunkline_http::encode::header(&mut out, "Allow", allow.as_bytes());
         }
         self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
-        let tally = Tally { status: failure.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
+        let tally =
+            Tally { status: failure.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, None);
         let written = self.write(&out).await;
         next_after(written, close, reusable)
     }
 
     /// Writes a filter's own response.
-    async fn answer(&self, answered: Answered, block: &Block, filters: &mut trunkline_filter::Exchange) -> Next {
+    async fn answer(
+        &self,
+        answered: Answered,
+        block: &Block,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Next {
         let Answered { refusal, facts, route, reusable, is_head } = answered;
         let mut out = Text::take();
         let close = !reusable || !facts.keep_alive || self.must_close();
@@ -199,7 +211,8 @@ impl Client {
         let reason = refusal.reason.as_str();
         self.finish_answer(&mut out, reason, refusal.content_type(), &body, is_head);
         let failure = Failure { status: refusal.status, reason, side: crate::failure::Side::Client };
-        let tally = Tally { status: refusal.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
+        let tally =
+            Tally { status: refusal.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
         let written = self.write(&out).await;
         next_after(written, close, reusable)
@@ -212,12 +225,25 @@ impl Client {
         if failure.status == 503 {
             out.extend_from_slice(b"Retry-After: 1\r\n");
         }
-        self.finish_answer(&mut out, failure.reason, Some("application/json"), error_body(failure).as_bytes(), is_head);
+        self.finish_answer(
+            &mut out,
+            failure.reason,
+            Some("application/json"),
+            error_body(failure).as_bytes(),
+            is_head,
+        );
         let written = self.write(&out).await;
         (out.len() as u64, written)
     }
 
-    fn finish_answer(&self, out: &mut Vec<u8>, reason: &str, content_type: Option<&str>, body: &[u8], is_head: bool) {
+    fn finish_answer(
+        &self,
+        out: &mut Vec<u8>,
+        reason: &str,
+        content_type: Option<&str>,
+        body: &[u8],
+        is_head: bool,
+    ) {
         if self.listener.reason_header {
             trunkline_http::encode::header(out, "X-Trunkline-Reason", reason.as_bytes());
         }

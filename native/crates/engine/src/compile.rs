@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
@@ -59,7 +59,8 @@ impl Compiler<'_, '_> {
             let before = known.get(planned.name.as_str()).copied();
             pools.extend(self.pool(index, planned, before));
         }
-        let by_name: HashMap<&str, &Arc<Pool>> = pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let by_name: HashMap<&str, &Arc<Pool>> =
+            pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
         let mut listeners = Vec::with_capacity(plan.listeners.len());
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
@@ -98,7 +99,8 @@ impl Compiler<'_, '_> {
         let settings = trunkline_balance::Settings {
             slow_start_ns: planned.slow_start_ms * MS,
             panic_threshold: planned.panic_threshold,
-            load_factor: (planned.ring == plan::RingKind::BoundedLoad).then_some(trunkline_balance::DEFAULT_LOAD_FACTOR),
+            load_factor: (planned.ring == plan::RingKind::BoundedLoad)
+                .then_some(trunkline_balance::DEFAULT_LOAD_FACTOR),
             ..trunkline_balance::Settings::new(algorithm(&planned))
         };
         let states = servers.iter().map(|server| Arc::clone(&server.state)).collect();
@@ -146,7 +148,8 @@ impl Compiler<'_, '_> {
         let server = known.unwrap_or_else(|| self.new_server(planned, before.is_some(), pool));
         server.state.set_weight(planned.weight);
         server.state.set_max_active(planned.max_connections);
-        server.state.set_draining(planned.draining);
+        server.draining.store(planned.draining, Ordering::Relaxed);
+        server.settle_standing();
         if pool.health.is_none() && !server.state.healthy() {
             server.state.set_healthy(true, self.now_ns);
         }
@@ -164,6 +167,8 @@ impl Compiler<'_, '_> {
             address: planned.address,
             state: Arc::new(state),
             check: CheckReport::default(),
+            enabled: AtomicBool::new(true),
+            draining: AtomicBool::new(planned.draining),
             cells: PerWorker::new(self.workers),
         })
     }
@@ -230,9 +235,13 @@ impl Compiler<'_, '_> {
             forwarding: forwarding?,
             reason_header: planned.reason_header,
             access_log: planned.access_log,
-            cells: before.as_ref().map_or_else(|| Arc::new(PerWorker::new(self.workers)), |before| Arc::clone(&before.cells)),
-            permits: same_limit
-                .map_or_else(|| Arc::new(Semaphore::new(limits.connections as usize)), |before| Arc::clone(&before.permits)),
+            cells: before
+                .as_ref()
+                .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |before| Arc::clone(&before.cells)),
+            permits: same_limit.map_or_else(
+                || Arc::new(Semaphore::new(limits.connections as usize)),
+                |before| Arc::clone(&before.permits),
+            ),
         })
     }
 
@@ -269,7 +278,10 @@ impl Compiler<'_, '_> {
             self.error(format!("{path}.pool"), format!("there is no pool `{}`", planned.pool));
         }
         let (chain, rewrite, pool) = (chain?, rewrite?, pool?);
-        if chain.answers_preflights() && !planned.methods.is_empty() && !planned.methods.iter().any(|method| method == "OPTIONS") {
+        if chain.answers_preflights()
+            && !planned.methods.is_empty()
+            && !planned.methods.iter().any(|method| method == "OPTIONS")
+        {
             planned.methods.push("OPTIONS".to_owned());
         }
         let cells = known.get(planned.name.as_str());
@@ -281,7 +293,8 @@ impl Compiler<'_, '_> {
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
-            cells: cells.map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
+            cells: cells
+                .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         Some((table_entry(planned), route))
     }

@@ -15,8 +15,8 @@ use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use trunkline_filter::{Environment, Registry, WallClock};
-use trunkline_telemetry::access::{self, AccessLog};
 use trunkline_telemetry::Sink;
+use trunkline_telemetry::access::{self, AccessLog};
 
 use crate::acceptor;
 use crate::clock;
@@ -60,7 +60,7 @@ pub struct Engine {
 
 struct Handle {
     commands: UnboundedSender<Command>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
 }
 
 /// What only the control side knows.
@@ -85,7 +85,14 @@ impl Engine {
         });
         let workers = (0..threads.max(1)).map(|index| spawn(index, &shared)).collect::<io::Result<_>>()?;
         let control = Control { open: BTreeSet::new(), log: None, checkers: Checkers::start()? };
-        Ok(Self { shared, registry, wall, workers, control: Mutex::new(control), started_unix_ns: clock::unix_ns() })
+        Ok(Self {
+            shared,
+            registry,
+            wall,
+            workers,
+            control: Mutex::new(control),
+            started_unix_ns: clock::unix_ns(),
+        })
     }
 
     pub fn workers(&self) -> usize {
@@ -100,7 +107,8 @@ impl Engine {
         let started = Instant::now();
         let mut control = self.control.lock();
         self.wall.set(clock::unix_ns(), clock::now_ns());
-        let log = control.open_log(plan.access_log.as_ref())?;
+        // A dry run must not create files.
+        let log = if bind { control.open_log(plan.access_log.as_ref())? } else { None };
         let (snapshot, environment) = self.compile(plan)?;
         let sockets = if bind { self.bind(&snapshot, &control.open)? } else { Vec::new() };
         let build_us = started.elapsed().as_micros() as u64;
@@ -123,7 +131,10 @@ impl Engine {
 
     fn compile(&self, plan: Plan) -> Result<(Snapshot, Environment<'_>), ApplyError> {
         let in_plan = |errors: Vec<trunkline_filter::Error>| {
-            let place = |error: trunkline_filter::Error| PlanError { path: "consumers".into(), message: error.to_string() };
+            let place = |error: trunkline_filter::Error| PlanError {
+                path: "consumers".into(),
+                message: error.to_string(),
+            };
             ApplyError::Plan(errors.into_iter().map(place).collect())
         };
         let mut environment = Environment::new(&self.registry, &plan.consumers).map_err(in_plan)?;
@@ -141,7 +152,11 @@ impl Engine {
     }
 
     /// One socket per worker for each address that is new.
-    fn bind(&self, snapshot: &Snapshot, open: &BTreeSet<(String, SocketAddr)>) -> Result<Vec<Bound>, ApplyError> {
+    fn bind(
+        &self,
+        snapshot: &Snapshot,
+        open: &BTreeSet<(String, SocketAddr)>,
+    ) -> Result<Vec<Bound>, ApplyError> {
         let mut bound = Vec::new();
         for listener in &snapshot.listeners {
             for &address in &listener.addresses {
@@ -188,6 +203,39 @@ impl Engine {
         control.log = log;
     }
 
+    /// Changes one server at run time; what is `None` stays. False if there is no such pool or server. On the hashing schedulers a
+    /// weight other than 0 takes effect with the next configuration, because their tables are built from it.
+    pub fn set_server(
+        &self,
+        pool: &str,
+        server: &str,
+        weight: Option<u32>,
+        enabled: Option<bool>,
+        draining: Option<bool>,
+    ) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        let found = snapshot
+            .pool(pool)
+            .and_then(|pool| pool.servers.iter().find(|known| known.state.name() == server));
+        let Some(server) = found else { return false };
+        if let Some(weight) = weight {
+            server.state.set_weight(weight);
+        }
+        if let Some(enabled) = enabled {
+            server.enabled.store(enabled, Ordering::Relaxed);
+        }
+        if let Some(draining) = draining {
+            server.draining.store(draining, Ordering::Relaxed);
+        }
+        server.settle_standing();
+        true
+    }
+
+    /// True once a plan has been applied with its listeners bound.
+    pub fn listeners_ready(&self) -> bool {
+        !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().open.is_empty()
+    }
+
     /// Opens the access log's file again, after log rotation has moved it.
     pub fn reopen_logs(&self) {
         if let Some((_, log)) = &self.control.lock().log {
@@ -211,7 +259,7 @@ impl Engine {
     }
 
     /// Drains, waits up to `grace` for connections to end, and stops the workers. True if none had to be cut.
-    pub fn stop(&mut self, grace: Duration) -> bool {
+    pub fn stop(&self, grace: Duration) -> bool {
         self.drain();
         let until = Instant::now() + grace;
         while self.open_connections() > 0 && Instant::now() < until {
@@ -222,7 +270,7 @@ impl Engine {
         clean
     }
 
-    fn end(&mut self) {
+    fn end(&self) {
         let ended: Vec<_> = self
             .workers
             .iter()
@@ -233,8 +281,8 @@ impl Engine {
             })
             .collect();
         drop(ended);
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take() {
+        for worker in &self.workers {
+            if let Some(thread) = worker.thread.lock().take() {
                 let _ = thread.join();
             }
         }
@@ -294,5 +342,5 @@ fn spawn(index: usize, shared: &Arc<Shared>) -> io::Result<Handle> {
     let thread = std::thread::Builder::new()
         .name(format!("trunkline-{index}"))
         .spawn(move || Worker::run(index, shared, orders))?;
-    Ok(Handle { commands, thread: Some(thread) })
+    Ok(Handle { commands, thread: Mutex::new(Some(thread)) })
 }

@@ -6,7 +6,8 @@ use std::ops::Range;
 use smallvec::SmallVec;
 use trunkline_filter::Rewrite;
 use trunkline_http::{
-    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise, parse_request,
+    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
+    parse_request,
 };
 
 use crate::block::{Block, Text};
@@ -142,7 +143,10 @@ impl Desk<'_> {
             let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
             if start <= bytes.len() { position + start..position + start + part.len() } else { 0..0 }
         };
-        let user_agent = head.headers.iter().find(|header| header.name.len() == 10 && header.name.eq_ignore_ascii_case("user-agent"));
+        let user_agent = head
+            .headers
+            .iter()
+            .find(|header| header.name.len() == 10 && header.name.eq_ignore_ascii_case("user-agent"));
         Facts {
             started_ns: self.now_ns,
             http10: head.version == Version::Http10,
@@ -158,7 +162,14 @@ impl Desk<'_> {
 
     #[cold]
     fn reject(&self, failure: Failure, facts: Facts) -> Admission {
-        Admission::Refuse(Refused { failure, facts, route: None, allow: None, reusable: false, is_head: false })
+        Admission::Refuse(Refused {
+            failure,
+            facts,
+            route: None,
+            allow: None,
+            reusable: false,
+            is_head: false,
+        })
     }
 
     /// The decision, and how many body bytes of the block it took.
@@ -171,12 +182,19 @@ impl Desk<'_> {
     ) -> (Admission, usize) {
         let listener = self.listener;
         let Ok(path) = normalise(if head.path.is_empty() { "/" } else { head.path }) else {
-            return (self.reject(Failure::client(trunkline_http::Reject::request(trunkline_http::Reason::BadTarget)), facts), 0);
+            return (
+                self.reject(
+                    Failure::client(trunkline_http::Reject::request(trunkline_http::Reason::BadTarget)),
+                    facts,
+                ),
+                0,
+            );
         };
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
         let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
-        let Some(found) = listener.router.find(&wanted, |name| trunkline_http::find(head.headers, name)) else {
+        let Some(found) = listener.router.find(&wanted, |name| trunkline_http::find(head.headers, name))
+        else {
             return (self.unrouted(&wanted, head, facts), 0);
         };
         let Some(route) = listener.routes.get(found.route) else {
@@ -188,12 +206,24 @@ impl Desk<'_> {
         }
         let params = found.params();
         let client = listener.forwarding.client(head, self.peer);
-        let request = trunkline_filter::Request { head, path: &path, host, params: params.as_slice(), client, secure: false };
+        let request = trunkline_filter::Request {
+            head,
+            path: &path,
+            host,
+            params: params.as_slice(),
+            client,
+            secure: false,
+        };
         filters.clear();
-        if let trunkline_filter::Verdict::Respond(refusal) = route.chain.request(&request, filters, self.now_ns) {
+        if let trunkline_filter::Verdict::Respond(refusal) =
+            route.chain.request(&request, filters, self.now_ns)
+        {
             let reusable = head.framing == Framing::None;
             let is_head = head.method == "HEAD";
-            return (Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }), 0);
+            return (
+                Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
+                0,
+            );
         }
         self.forward(bytes, &request, found.route, route, facts, filters)
     }
@@ -207,13 +237,19 @@ impl Desk<'_> {
     }
 
     #[cold]
-    fn unrouted(&self, wanted: &trunkline_route::Request<'_>, head: &RequestHead<'_, '_>, facts: Facts) -> Admission {
+    fn unrouted(
+        &self,
+        wanted: &trunkline_route::Request<'_>,
+        head: &RequestHead<'_, '_>,
+        facts: Facts,
+    ) -> Admission {
         let refusal = self.listener.router.refusal(wanted, |name| trunkline_http::find(head.headers, name));
         Admission::Refuse(match refusal {
             trunkline_route::Refusal::NotFound => refused(Failure::ROUTE_NOT_FOUND, facts, head),
-            trunkline_route::Refusal::MethodNotAllowed(methods) => {
-                Refused { allow: Some(methods.join(", ")), ..refused(Failure::METHOD_NOT_ALLOWED, facts, head) }
-            }
+            trunkline_route::Refusal::MethodNotAllowed(methods) => Refused {
+                allow: Some(methods.join(", ")),
+                ..refused(Failure::METHOD_NOT_ALLOWED, facts, head)
+            },
         })
     }
 

@@ -80,7 +80,8 @@ impl Client {
         }
         let mut tally = Tally::default();
         let progress = Progress::default();
-        let journey = Journey { client: self, route, pool: &pool, exchange: &exchange, total_at_ms, progress };
+        let journey =
+            Journey { client: self, route, pool: &pool, exchange: &exchange, total_at_ms, progress };
         let result = journey.attempts(block, filters, &mut tally).await;
         let body_read = exchange.pending == Framing::None || journey.progress.complete.get();
         let uploaded = journey.progress.bytes.get();
@@ -249,7 +250,11 @@ impl Journey<'_> {
     async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
         let read = poll_fn(|context| {
             if connection.transport.poll_readable(context).is_pending() {
-                return self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+                return self
+                    .client
+                    .deadline
+                    .poll_expired(context)
+                    .map(|()| Err(io::ErrorKind::TimedOut.into()));
             }
             let mut block = Block::ordinary();
             match connection.transport.poll_read(context, block.spare()) {
@@ -259,7 +264,9 @@ impl Journey<'_> {
                     Poll::Ready(Ok(block))
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => {
+                    self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+                }
             }
         });
         read.await.map_err(|error| self.upstream_error(&error))
@@ -292,7 +299,9 @@ impl Journey<'_> {
 
     pub(crate) fn upstream_error(&self, error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::TimedOut if self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms => Failure::TOTAL_TIMEOUT,
+            io::ErrorKind::TimedOut if self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms => {
+                Failure::TOTAL_TIMEOUT
+            }
             io::ErrorKind::TimedOut => Failure::RESPONSE_TIMEOUT,
             io::ErrorKind::UnexpectedEof => Failure::UPSTREAM_CLOSED,
             _ => Failure::UPSTREAM_RESET,
@@ -333,8 +342,14 @@ impl Journey<'_> {
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,
-            (Stage::Sent { reused: true }, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) if repeatable => return true,
-            (_, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) => repeatable && retry.on.contains(&RetryOn::Reset),
+            (Stage::Sent { reused: true }, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET)
+                if repeatable =>
+            {
+                return true;
+            }
+            (_, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) => {
+                repeatable && retry.on.contains(&RetryOn::Reset)
+            }
             (_, Failure::RESPONSE_TIMEOUT) => repeatable && retry.on.contains(&RetryOn::Timeout),
             _ => false,
         };
@@ -344,7 +359,8 @@ impl Journey<'_> {
     /// Exponential backoff with full jitter.
     async fn pause(&self, retries: u32) {
         let retry = &self.route.retry;
-        let ceiling_ms = retry.backoff_ms.saturating_mul(1 << (retries - 1).min(16)).min(retry.backoff_max_ms);
+        let ceiling_ms =
+            retry.backoff_ms.saturating_mul(1 << (retries - 1).min(16)).min(retry.backoff_max_ms);
         if ceiling_ms > 0 {
             Box::pin(tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms)))).await;
         }

@@ -75,7 +75,12 @@ impl Forwarding {
             ForwardingStyle::Off => {}
         }
         if let Some(via) = &self.via {
-            chain(out, "Via", head.headers.iter().filter(|header| header.field == Field::Via).map(|header| header.value), via);
+            chain(
+                out,
+                "Via",
+                head.headers.iter().filter(|header| header.field == Field::Via).map(|header| header.value),
+                via,
+            );
         }
     }
 
@@ -107,7 +112,8 @@ fn x_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trust
 fn forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trusted: bool) {
     let node = if peer.address.is_ipv6() { format!("\"[{}]\"", peer.text) } else { peer.text.clone() };
     let element = format!("for={node};host=\"{}\";proto=http", head.authority);
-    let before = head.headers.iter().filter(|header| trusted && header.name.eq_ignore_ascii_case("forwarded"));
+    let before =
+        head.headers.iter().filter(|header| trusted && header.name.eq_ignore_ascii_case("forwarded"));
     chain(out, "Forwarded", before.map(|header| header.value), element.as_bytes());
 }
 

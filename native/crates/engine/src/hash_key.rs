@@ -53,7 +53,11 @@ impl HashKey {
 }
 
 fn query_value<'q>(query: &'q str, name: &str) -> &'q str {
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map_or("", |(_, value)| value)
 }
 
 fn cookie<'b>(head: &RequestHead<'b, '_>, name: &str) -> &'b [u8] {

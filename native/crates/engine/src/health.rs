@@ -104,8 +104,11 @@ fn judge(server: &Server, health: &Health, outcome: Result<String, String>) {
         Ok(detail) => (true, detail),
         Err(detail) => (false, detail),
     };
-    let (count, other): (&AtomicU32, &AtomicU32) =
-        if ok { (&report.good_in_row, &report.bad_in_row) } else { (&report.bad_in_row, &report.good_in_row) };
+    let (count, other): (&AtomicU32, &AtomicU32) = if ok {
+        (&report.good_in_row, &report.bad_in_row)
+    } else {
+        (&report.bad_in_row, &report.good_in_row)
+    };
     other.store(0, Relaxed);
     let in_row = count.load(Relaxed).saturating_add(1);
     count.store(in_row, Relaxed);
@@ -132,7 +135,9 @@ async fn check(address: SocketAddr, health: &Health) -> Result<String, String> {
 fn request(address: SocketAddr, health: &Health) -> String {
     let host = health.host.clone().unwrap_or_else(|| address.to_string());
     let path = &health.path;
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: trunkline-health\r\nConnection: close\r\n\r\n")
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: trunkline-health\r\nConnection: close\r\n\r\n"
+    )
 }
 
 /// Reads the head, and the body only if it matters.

@@ -58,11 +58,21 @@ impl Journey<'_> {
         }
         let mut slices = [IoSlice::new(head), IoSlice::new(rest.filled())];
         let client = self.client;
-        client.transport.write_all_vectored(&mut slices, &client.deadline).await.map_err(|error| client_error(&error))
+        client
+            .transport
+            .write_all_vectored(&mut slices, &client.deadline)
+            .await
+            .map_err(|error| client_error(&error))
     }
 
     /// A body that did not arrive whole. True if bytes followed its end.
-    async fn stream(&self, connection: &Connection, reply: &mut Reply, first: Block, tally: &mut Tally) -> Result<bool, Failure> {
+    async fn stream(
+        &self,
+        connection: &Connection,
+        reply: &mut Reply,
+        first: Block,
+        tally: &mut Tally,
+    ) -> Result<bool, Failure> {
         let excess = match (&mut reply.body, reply.sink) {
             (Source::Length(remaining), Sink::Raw) => {
                 let length = *remaining;
@@ -137,12 +147,19 @@ impl Journey<'_> {
         }
     }
 
-    async fn read_body(&self, connection: &Connection, block: &mut Block, room: usize) -> Result<usize, Failure> {
+    async fn read_body(
+        &self,
+        connection: &Connection,
+        block: &mut Block,
+        room: usize,
+    ) -> Result<usize, Failure> {
         self.rearm();
         let spare = block.spare().get_mut(..room).unwrap_or_default();
         let count = match connection.transport.read(spare, &self.client.deadline).await {
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(Failure::RESPONSE_STALLED),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                return Err(Failure::RESPONSE_STALLED);
+            }
             Err(_) => return Err(Failure::RESPONSE_TRUNCATED),
         };
         block.advance(count);
@@ -166,7 +183,9 @@ impl Journey<'_> {
         let early = early.map_or_else(Block::ordinary, |block| std::mem::replace(block, Block::ordinary()));
         let client = self.client;
         let idle_ms = client.listener.timeouts.tunnel_idle_ms;
-        let carried = tunnel::run(&client.transport, &connection.transport, early, rest, &client.deadline, idle_ms).await;
+        let carried =
+            tunnel::run(&client.transport, &connection.transport, early, rest, &client.deadline, idle_ms)
+                .await;
         self.progress.bytes.set(carried.up);
         tally.response_bytes = reply.head.len() as u64 + carried.down;
         tally.ended_ns = clock::now_ns();

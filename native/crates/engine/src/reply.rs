@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::forwarding::Forwarding;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
-const RESPONSE_LIMITS: Limits = Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
+const RESPONSE_LIMITS: Limits =
+    Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
 
 /// A response whose head is here.
 pub(crate) struct Reply {
@@ -120,7 +121,8 @@ fn translate(
     forwarding: &Forwarding,
     close: bool,
 ) -> Reply {
-    let tunnels = head.status == 101 || (exchange.answers == trunkline_http::Answers::Connect && head.status < 300);
+    let tunnels =
+        head.status == 101 || (exchange.answers == trunkline_http::Answers::Connect && head.status < 300);
     let (body, sink, declared) = framing_for(head, exchange.facts.http10);
     let ends_with_close = sink == Sink::Raw && matches!(declared, Framing::UntilClose);
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close);
@@ -139,10 +141,24 @@ fn translate(
     }
     connection_line(&mut out, head, tunnels, closes, exchange.facts.http10);
     out.extend_from_slice(b"\r\n");
-    Reply { status: head.status, head: out, body, sink, upstream_keeps: head.keep_alive && !tunnels, closes, tunnels }
+    Reply {
+        status: head.status,
+        head: out,
+        body,
+        sink,
+        upstream_keeps: head.keep_alive && !tunnels,
+        closes,
+        tunnels,
+    }
 }
 
-fn connection_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, tunnels: bool, closes: bool, http10: bool) {
+fn connection_line(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    tunnels: bool,
+    closes: bool,
+    http10: bool,
+) {
     if let Some(protocol) = head.upgrade.filter(|_| tunnels) {
         out.extend_from_slice(b"Connection: upgrade\r\n");
         encode::header(out, "Upgrade", protocol);
@@ -156,7 +172,8 @@ fn connection_line(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, tunnels: bool
 /// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
 /// body ends with the connection.
 fn framing_for(head: &ResponseHead<'_, '_>, http10: bool) -> (Source, Sink, Framing) {
-    let (sink, declared) = if http10 { (Sink::Raw, Framing::UntilClose) } else { (Sink::Chunked, Framing::Chunked) };
+    let (sink, declared) =
+        if http10 { (Sink::Raw, Framing::UntilClose) } else { (Sink::Chunked, Framing::Chunked) };
     match head.framing {
         Framing::None => (Source::Nothing, Sink::Raw, Framing::None),
         Framing::Length(length) => (Source::Length(length), Sink::Raw, Framing::Length(length)),
@@ -175,7 +192,12 @@ impl Source {
     }
 
     /// Moves the body bytes at the front of `block` into `out`, framed for the client.
-    pub(crate) fn transfer(&mut self, block: &mut Block, sink: Sink, out: &mut Vec<u8>) -> Result<u64, Failure> {
+    pub(crate) fn transfer(
+        &mut self,
+        block: &mut Block,
+        sink: Sink,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Failure> {
         match self {
             Self::Nothing => Ok(0),
             Self::Length(remaining) => {
@@ -218,12 +240,18 @@ fn append(out: &mut Vec<u8>, data: &[u8], sink: Sink) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn transfer_chunks(decoder: &mut ChunkDecoder, block: &mut Block, sink: Sink, out: &mut Vec<u8>) -> Result<u64, Failure> {
+fn transfer_chunks(
+    decoder: &mut ChunkDecoder,
+    block: &mut Block,
+    sink: Sink,
+    out: &mut Vec<u8>,
+) -> Result<u64, Failure> {
     let mut total = 0;
     loop {
-        let (used, piece) = decoder
-            .decode(block.filled())
-            .map_err(|reason| Failure { status: 0, ..Failure::upstream(trunkline_http::Reject::response(reason)) })?;
+        let (used, piece) = decoder.decode(block.filled()).map_err(|reason| Failure {
+            status: 0,
+            ..Failure::upstream(trunkline_http::Reject::response(reason))
+        })?;
         let finished = match piece {
             Piece::Data(data) => {
                 total += data.len() as u64;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore};
 use trunkline_breaker::{Outliers, RetryBudget};
@@ -94,7 +94,18 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<trunkline_balance::Server>,
     pub(crate) check: CheckReport,
+    /// The operator's word; either one keeps new requests away.
+    pub(crate) enabled: AtomicBool,
+    pub(crate) draining: AtomicBool,
     pub(crate) cells: PerWorker<ServerCells>,
+}
+
+impl Server {
+    /// Lets the schedulers know what the operator wants.
+    pub(crate) fn settle_standing(&self) {
+        let out = self.draining.load(Ordering::Relaxed) || !self.enabled.load(Ordering::Relaxed);
+        self.state.set_draining(out);
+    }
 }
 
 /// What the active checks last found.

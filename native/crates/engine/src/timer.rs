@@ -61,7 +61,8 @@ impl Timer {
         loop {
             let next_ms = self.fire(clock::now_ms());
             self.next_ms.set(next_ms);
-            let pause = std::time::Duration::from_millis(next_ms.saturating_sub(clock::now_ms()).clamp(1, 3_600_000));
+            let pause =
+                std::time::Duration::from_millis(next_ms.saturating_sub(clock::now_ms()).clamp(1, 3_600_000));
             let _ = tokio::time::timeout(pause, self.earlier.notified()).await;
         }
     }

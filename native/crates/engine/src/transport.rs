@@ -50,7 +50,11 @@ impl Transport {
     }
 
     /// One write of as much as fits.
-    pub(crate) fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         loop {
             std::task::ready!(self.stream.poll_write_ready(context))?;
             let written = match slices {
@@ -103,7 +107,11 @@ impl Transport {
     }
 
     /// Writes all the slices.
-    pub(crate) async fn write_all_vectored(&self, mut slices: &mut [IoSlice<'_>], deadline: &Deadline) -> io::Result<()> {
+    pub(crate) async fn write_all_vectored(
+        &self,
+        mut slices: &mut [IoSlice<'_>],
+        deadline: &Deadline,
+    ) -> io::Result<()> {
         while !slices.is_empty() {
             let count = self.write(slices, deadline).await?;
             IoSlice::advance_slices(&mut slices, count);

@@ -54,7 +54,13 @@ struct Idle<'i> {
     idle_ms: u64,
 }
 
-async fn carry(from: &Transport, to: &Transport, first: Block, idle: &Idle<'_>, bytes: &Cell<u64>) -> io::Result<()> {
+async fn carry(
+    from: &Transport,
+    to: &Transport,
+    first: Block,
+    idle: &Idle<'_>,
+    bytes: &Cell<u64>,
+) -> io::Result<()> {
     let mut held = Some(first).filter(|block| !block.is_empty());
     loop {
         if let Some(block) = held.take() {

@@ -121,7 +121,12 @@ impl Upload<'_, '_> {
     }
 
     /// Takes the chunks in `block` apart and frames them anew; returns how many body bytes there were.
-    fn reframe(&self, decoder: &mut ChunkDecoder, block: &mut Block, out: &mut Vec<u8>) -> Result<usize, Failure> {
+    fn reframe(
+        &self,
+        decoder: &mut ChunkDecoder,
+        block: &mut Block,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Failure> {
         let mut total = 0;
         loop {
             let (used, piece) =

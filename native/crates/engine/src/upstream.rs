@@ -99,7 +99,8 @@ impl LocalServer {
 
     pub(crate) async fn connect(&self, timeout_ms: u64) -> Result<Connection, Failure> {
         let connecting = TcpStream::connect(self.server.address);
-        let limit = if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
+        let limit =
+            if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
         let stream = match tokio::time::timeout(limit, connecting).await {
             Ok(Ok(stream)) => Transport::new(stream),
             Ok(Err(error)) => Err(error),
@@ -136,7 +137,8 @@ impl LocalServer {
     /// Closes what has been idle for too long or was closed by the server. A limit of 0 keeps nothing.
     pub(crate) fn sweep(&self, timeout_ms: u64, now_ms: u64) {
         self.idle.borrow_mut().retain(|connection| {
-            let keep = now_ms.saturating_sub(connection.idle_since_ms) < timeout_ms && connection.transport.is_quiet();
+            let keep = now_ms.saturating_sub(connection.idle_since_ms) < timeout_ms
+                && connection.transport.is_quiet();
             if !keep {
                 self.cells().idle.dec();
             }

@@ -61,8 +61,15 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Runs until it is told to stop. Called on the worker's own thread.
-    pub(crate) fn run(index: usize, shared: Arc<Shared>, commands: UnboundedReceiver<Command>) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default())?;
+    pub(crate) fn run(
+        index: usize,
+        shared: Arc<Shared>,
+        commands: UnboundedReceiver<Command>,
+    ) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build_local(Default::default())?;
         let stopped = runtime.block_on(Rc::new(Self::new(index, shared)).obey(commands));
         drop(runtime);
         if let Some(stopped) = stopped {

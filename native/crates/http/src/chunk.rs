@@ -99,7 +99,7 @@ impl ChunkDecoder {
     fn step(&mut self, byte: u8) -> Result<(), Reason> {
         self.state = match (self.state, byte) {
             (State::Size { digits: 1.. }, b';') => State::Extension,
-            (State::Size { digits: 1.. }, b'\r') | (State::Extension, b'\r') => State::SizeLf,
+            (State::Size { digits: 1.. } | State::Extension, b'\r') => State::SizeLf,
             (State::Size { digits }, _) => self.size_digit(digits, byte)?,
             (State::Extension, _) => self.extension_byte(byte)?,
             (State::SizeLf, b'\n') if self.remaining == 0 => State::Trailers,

@@ -20,7 +20,7 @@ macro_rules! reasons {
         impl Reason {
             pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
 
-            /// The snake_case name used in logs, metrics and headers.
+            /// The `snake_case` name used in logs, metrics and headers.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Reason::$variant => $name,)* }
             }

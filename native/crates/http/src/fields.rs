@@ -55,5 +55,5 @@ pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     let length = value.iter().try_fold(0u64, |sum, &byte| {
         byte.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')))
     })?;
-    (length <= i64::MAX as u64).then_some(length)
+    i64::try_from(length).is_ok().then_some(length)
 }

@@ -80,6 +80,7 @@ fn check_request_line(head: &[u8], method: &str, target: &str, limits: &Limits) 
 
 /// What one pass over the headers finds out.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, each set by its own header
 struct Scan<'b> {
     host: Option<&'b [u8]>,
     content_length: Option<u64>,
@@ -121,7 +122,8 @@ impl<'b> Scan<'b> {
     fn known(&mut self, field: Field, name: &str, value: &'b [u8]) -> Result<bool, Reason> {
         match field {
             Field::Host => {
-                if self.host.replace(value).is_some() {
+                let earlier = self.host.replace(value);
+                if earlier.is_some() {
                     return Err(Reason::DuplicateHost);
                 }
             }
@@ -162,7 +164,7 @@ impl<'b> Scan<'b> {
             self.upgrade = Some(value);
         } else if name.eq_ignore_ascii_case("te") {
             fields::list_members(value, |member| {
-                self.accepts_trailers |= member.eq_ignore_ascii_case(b"trailers")
+                self.accepts_trailers |= member.eq_ignore_ascii_case(b"trailers");
             });
         }
         false

@@ -130,12 +130,17 @@ fn decode_unreserved(path: &str) -> Result<String, Reason> {
         match value {
             0 => return Err(Reason::BadTarget),
             b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                out.push(char::from(value))
+                out.push(char::from(value));
             }
-            _ => out.push_str(&format!("%{value:02X}")),
+            _ => push_triplet(&mut out, value),
         }
     }
     Ok(out)
+}
+
+fn push_triplet(out: &mut String, value: u8) {
+    let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+    out.extend(['%', digit(value >> 4), digit(value & 0xF)]);
 }
 
 fn hex(byte: Option<u8>) -> Result<u8, Reason> {

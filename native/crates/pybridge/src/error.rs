@@ -5,6 +5,12 @@ use pyo3::exceptions::{PyLookupError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 create_exception!(trunkline_native, RingError, PyValueError, "A ring cannot be built or changed as asked.");
+create_exception!(
+    trunkline_native,
+    PlanError,
+    PyValueError,
+    "A plan that the engine refuses; `errors` lists why."
+);
 create_exception!(trunkline_native, RingEmptyError, PyLookupError, "The ring has no node to answer with.");
 create_exception!(
     trunkline_native,
@@ -24,6 +30,7 @@ create_exception!(trunkline_native, BreakerOpenError, PyRuntimeError, "The break
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let python = module.py();
+    module.add("PlanError", python.get_type::<PlanError>())?;
     module.add("RingError", python.get_type::<RingError>())?;
     module.add("RingEmptyError", python.get_type::<RingEmptyError>())?;
     module.add("QuotaError", python.get_type::<QuotaError>())?;

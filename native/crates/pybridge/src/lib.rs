@@ -6,6 +6,7 @@
 mod balance;
 mod breaker;
 mod clock;
+mod engine;
 mod error;
 mod hashring;
 mod ratelimit;
@@ -20,5 +21,6 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     hashring::register(module)?;
     ratelimit::register(module)?;
     balance::register(module)?;
-    breaker::register(module)
+    breaker::register(module)?;
+    engine::register(module)
 }

@@ -1,12 +1,12 @@
 //! `Limiter` and its six kinds, `KeyedLimiter`, `Decision`.
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
 use trunkline_ratelimit::{Algorithm, Decision, KeyedLimiter, Limiter, Quota};
 
 use crate::clock::{nanoseconds, now_ns, seconds};
 use crate::error::{QuotaError, quota_error};
+use crate::hashring::key_bytes;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyDecision>()?;
@@ -37,15 +37,6 @@ fn out_of_range(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         ));
     }
     error
-}
-
-/// A key; text is its UTF-8 bytes.
-fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    if let Ok(text) = key.cast::<PyString>() {
-        return text.to_str().map(str::as_bytes);
-    }
-    let bytes = key.cast::<PyBytes>().map_err(|_| PyTypeError::new_err("a key must be str or bytes"))?;
-    Ok(bytes.as_bytes())
 }
 
 fn quota(algorithm: Algorithm, limit: u64, period: f64, burst: Option<u64>) -> PyResult<Quota> {

@@ -1,0 +1,119 @@
+//! The data plane as one Python object. JSON in, JSON out: these are control calls, a few per second at most. Whatever may take
+//! longer than a moment runs with the interpreter detached.
+
+use std::time::Duration;
+
+use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use serde::Serialize;
+use trunkline_engine::{Applied, ApplyError, PlanError as Mistake, Question};
+
+use crate::error::PlanError;
+
+#[pyclass(frozen, module = "trunkline_native")]
+pub(crate) struct Engine(trunkline_engine::Engine);
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Engine>()
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(threads: usize) -> PyResult<Self> {
+        Ok(Self(trunkline_engine::Engine::start(threads)?))
+    }
+
+    #[pyo3(signature = (plan, *, bind = true))]
+    fn apply<'py>(&self, py: Python<'py>, plan: &[u8], bind: bool) -> PyResult<Bound<'py, PyBytes>> {
+        match py.detach(|| self.parse_and_apply(plan, bind)) {
+            Ok(applied) => json(py, &applied),
+            Err(ApplyError::Plan(mistakes)) => Err(plan_error(py, &mistakes)),
+            Err(other) => Err(PyOSError::new_err(other.to_string())),
+        }
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let status = py.detach(|| self.0.status());
+        json(py, &status)
+    }
+
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let page = py.detach(|| self.0.metrics());
+        let page = page.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(PyBytes::new(py, page.as_bytes()))
+    }
+
+    fn explain<'py>(&self, py: Python<'py>, request: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let question: Question =
+            serde_json::from_slice(request).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let answer = py.detach(|| self.0.explain(&question));
+        json(py, &answer.map_err(|error| PyLookupError::new_err(error.to_string()))?)
+    }
+
+    #[pyo3(signature = (pool, server, *, weight = None, enabled = None, draining = None))]
+    fn set_server(
+        &self,
+        pool: &str,
+        server: &str,
+        weight: Option<u32>,
+        enabled: Option<bool>,
+        draining: Option<bool>,
+    ) -> PyResult<()> {
+        if self.0.set_server(pool, server, weight, enabled, draining) {
+            return Ok(());
+        }
+        Err(PyLookupError::new_err(format!("no server {server:?} in a pool {pool:?}")))
+    }
+
+    fn listeners_ready(&self) -> bool {
+        self.0.listeners_ready()
+    }
+
+    fn reopen_logs(&self) {
+        self.0.reopen_logs();
+    }
+
+    fn drain(&self) {
+        self.0.drain();
+    }
+
+    fn stop(&self, py: Python<'_>, grace_seconds: f64) -> PyResult<bool> {
+        let grace = Duration::try_from_secs_f64(grace_seconds)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(py.detach(|| self.0.stop(grace)))
+    }
+}
+
+impl Engine {
+    fn parse_and_apply(&self, plan: &[u8], bind: bool) -> Result<Applied, ApplyError> {
+        let plan = serde_json::from_slice(plan).map_err(|error| {
+            ApplyError::Plan(vec![Mistake { path: String::new(), message: error.to_string() }])
+        })?;
+        self.0.apply(plan, bind)
+    }
+}
+
+fn json<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyBytes>> {
+    let text = serde_json::to_vec(value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(PyBytes::new(py, &text))
+}
+
+/// The exception with its `errors`: a list of `{"path": …, "message": …}`.
+fn plan_error(py: Python<'_>, mistakes: &[Mistake]) -> PyErr {
+    let exception = PlanError::new_err(format!("{} errors in the plan", mistakes.len()));
+    let errors: PyResult<Vec<Bound<'_, PyDict>>> = mistakes
+        .iter()
+        .map(|mistake| {
+            let entry = PyDict::new(py);
+            entry.set_item("path", &mistake.path)?;
+            entry.set_item("message", &mistake.message)?;
+            Ok(entry)
+        })
+        .collect();
+    match errors.and_then(|errors| exception.value(py).setattr("errors", errors)) {
+        Ok(()) => exception,
+        Err(error) => error,
+    }
+}

@@ -25,6 +25,17 @@ fn one_retry_for_five_requests() {
 }
 
 #[test]
+fn requests_counted_together_pay_as_much_as_one_by_one() {
+    let budget = budget(0.2, 0.0);
+    budget.deposit_many(0, 49);
+    assert_eq!(withdrawn(&budget, 0), 9);
+    budget.deposit_many(SECOND, 0);
+    assert!(!budget.withdraw(SECOND));
+    budget.deposit_many(SECOND, 1);
+    assert_eq!(withdrawn(&budget, SECOND), 1);
+}
+
+#[test]
 fn a_quiet_client_has_the_minimum() {
     let budget = budget(0.2, 2.0);
     assert_eq!(withdrawn(&budget, 0), 20);

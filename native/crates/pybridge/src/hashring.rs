@@ -25,7 +25,7 @@ pub(crate) fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     if let Ok(bytes) = key.cast::<PyBytes>() {
         return Ok(bytes.as_bytes());
     }
-    let text = key.cast::<PyString>().map_err(|_| PyTypeError::new_err("a key must be bytes or str"))?;
+    let text = key.cast::<PyString>().map_err(|_| PyTypeError::new_err("a key must be str or bytes"))?;
     text.to_str().map(str::as_bytes)
 }
 

@@ -1,4 +1,4 @@
-//! Listening sockets of one worker. Each worker has its own socket for each address (SO_REUSEPORT), so that the kernel spreads
+//! Listening sockets of one worker. Each worker has its own socket for each address (`SO_REUSEPORT`), so that the kernel spreads
 //! connections and no lock is shared.
 
 use std::io;
@@ -22,7 +22,7 @@ const BACKLOG: i32 = 4_096;
 /// Pause when file descriptors have run out: closing connections free some, and the backlog holds the newcomers.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
 
-/// Binds one socket of one worker. `shared`: the address is already ours. Otherwise it must be free: SO_REUSEPORT alone would let a
+/// Binds one socket of one worker. `shared`: the address is already ours. Otherwise it must be free: `SO_REUSEPORT` alone would let a
 /// second process of the same user take half of the connections without a word.
 pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     if !shared {

@@ -279,12 +279,12 @@ impl Client {
     }
 }
 
-fn next_after(written: io::Result<()>, close: bool, reusable: bool) -> Next {
+/// `reusable`: everything the client sent for this request has been read.
+pub(crate) fn next_after(written: io::Result<()>, close: bool, reusable: bool) -> Next {
     match (written, close, reusable) {
-        (Err(_), ..) => Next::Close,
         (Ok(()), false, _) => Next::Request,
-        (Ok(()), true, true) => Next::Close,
         (Ok(()), true, false) => Next::Linger,
+        (Err(_), ..) | (Ok(()), true, true) => Next::Close,
     }
 }
 

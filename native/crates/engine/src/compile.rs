@@ -68,11 +68,11 @@ impl Compiler<'_, '_> {
         if self.errors.is_empty() { Ok(Snapshot { generation, listeners, pools }) } else { Err(self.errors) }
     }
 
-    fn error(&mut self, path: impl Into<String>, message: impl ToString) {
+    fn error(&mut self, path: impl Into<String>, message: impl std::fmt::Display) {
         self.errors.push(PlanError { path: path.into(), message: message.to_string() });
     }
 
-    fn take<T, E: ToString>(&mut self, path: impl Into<String>, result: Result<T, E>) -> Option<T> {
+    fn take<T, E: std::fmt::Display>(&mut self, path: impl Into<String>, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.error(path, error)).ok()
     }
 
@@ -95,7 +95,7 @@ impl Compiler<'_, '_> {
         self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
         let servers: Vec<Arc<Server>> =
             planned.servers.iter().map(|server| self.server(server, before, &planned)).collect();
-        let hash_key = self.hash_key(&path, &planned)?;
+        let hash_key = if planned.algorithm.hashes() { Some(self.hash_key(&path, &planned)?) } else { None };
         let settings = trunkline_balance::Settings {
             slow_start_ns: planned.slow_start_ms * MS,
             panic_threshold: planned.panic_threshold,
@@ -129,13 +129,10 @@ impl Compiler<'_, '_> {
         }))
     }
 
-    fn hash_key(&mut self, path: &str, planned: &plan::Pool) -> Option<Option<HashKey>> {
-        if !matches!(planned.algorithm, plan::Algorithm::Hash | plan::Algorithm::ConsistentHash) {
-            return Some(None);
-        }
+    fn hash_key(&mut self, path: &str, planned: &plan::Pool) -> Option<HashKey> {
         let valid = "valid are ip, path, uri, header:NAME, query:NAME and cookie:NAME";
         let key = HashKey::parse(&planned.hash_key).ok_or_else(|| format!("`{}`: {valid}", planned.hash_key));
-        self.take(format!("{path}.hash_key"), key).map(Some)
+        self.take(format!("{path}.hash_key"), key)
     }
 
     fn server(&self, planned: &plan::Server, before: Option<&Arc<Pool>>, pool: &plan::Pool) -> Arc<Server> {
@@ -204,17 +201,23 @@ impl Compiler<'_, '_> {
             .flat_map(|listener| &listener.routes)
             .map(|route| (route.name.as_str(), route))
             .collect();
-        let (mut table, mut routes) = (Vec::new(), Vec::new());
-        for (number, route) in planned.routes.into_iter().enumerate() {
+        let (mut entries, mut routes) = (Vec::new(), Vec::new());
+        for (number, mut wanted) in planned.routes.into_iter().enumerate() {
+            if planned.forwarding.request_id && !wanted.filters.iter().any(is_request_id) {
+                // Behind the others, so that their positions in error messages stay right.
+                wanted.filters.push(plan::Filter::RequestId { trust: true });
+            }
             let at = format!("{path}.routes[{number}]");
-            let Some(route) = self.route(&at, route, pools, &known) else { continue };
-            table.push(route.0);
-            routes.push(route.1);
+            let Some((entry, route)) = self.route(&at, wanted, pools, &known) else { continue };
+            entries.push(entry);
+            routes.push(route);
         }
-        let router = match Router::compile(table) {
-            Ok(router) => router,
+        let table = match Router::compile(entries) {
+            Ok(table) => table,
             Err(errors) => {
-                errors.iter().for_each(|error| self.error(format!("{path}.routes"), error));
+                for error in errors {
+                    self.error(format!("{path}.routes"), error);
+                }
                 return None;
             }
         };
@@ -223,7 +226,7 @@ impl Compiler<'_, '_> {
             generation,
             name: planned.name,
             addresses: planned.addresses,
-            router,
+            router: table,
             routes,
             head_limits: Limits {
                 head_bytes: limits.head_bytes,
@@ -303,11 +306,17 @@ impl Compiler<'_, '_> {
         match result {
             Ok(value) => Some(value),
             Err(errors) => {
-                errors.iter().for_each(|error| self.error(place(path, error), detail(error)));
+                for error in &errors {
+                    self.error(place(path, error), detail(error));
+                }
                 None
             }
         }
     }
+}
+
+fn is_request_id(filter: &plan::Filter) -> bool {
+    matches!(filter, plan::Filter::RequestId { .. })
 }
 
 /// The plan path of a filter's error.

@@ -63,6 +63,13 @@ struct Handle {
     thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
 }
 
+/// What a new plan does to the access log.
+enum LogChange {
+    Keep,
+    Close,
+    Open(plan::AccessLog, AccessLog),
+}
+
 /// What only the control side knows.
 struct Control {
     open: BTreeSet<(String, SocketAddr)>,
@@ -108,7 +115,7 @@ impl Engine {
         let mut control = self.control.lock();
         self.wall.set(clock::unix_ns(), clock::now_ns());
         // A dry run must not create files.
-        let log = if bind { control.open_log(plan.access_log.as_ref())? } else { None };
+        let log = if bind { control.open_log(plan.access_log.as_ref())? } else { LogChange::Keep };
         let (snapshot, environment) = self.compile(plan)?;
         let sockets = if bind { self.bind(&snapshot, &control.open)? } else { Vec::new() };
         let build_us = started.elapsed().as_micros() as u64;
@@ -119,8 +126,10 @@ impl Engine {
         self.shared.generation.store(generation, Ordering::Release);
         environment.commit();
         let swap_us = swapping.elapsed().as_micros() as u64;
-        if let Some(log) = log {
-            self.change_log(&mut control, log);
+        match log {
+            LogChange::Keep => {}
+            LogChange::Close => self.change_log(&mut control, None),
+            LogChange::Open(plan, log) => self.change_log(&mut control, Some((plan, log))),
         }
         if bind {
             self.adopt(&mut control.open, &snapshot, sockets);
@@ -313,22 +322,19 @@ impl Handle {
 }
 
 impl Control {
-    /// Opens the planned log if it differs from the open one. `None` = keep what is open.
-    fn open_log(
-        &self,
-        planned: Option<&plan::AccessLog>,
-    ) -> Result<Option<Option<(plan::AccessLog, AccessLog)>>, ApplyError> {
+    /// Opens the planned log if it differs from the open one.
+    fn open_log(&self, planned: Option<&plan::AccessLog>) -> Result<LogChange, ApplyError> {
         if self.log.as_ref().map(|(plan, _)| plan) == planned {
-            return Ok(None);
+            return Ok(LogChange::Keep);
         }
-        let Some(planned) = planned else { return Ok(Some(None)) };
+        let Some(planned) = planned else { return Ok(LogChange::Close) };
         let sink = if planned.path == "-" { Sink::Stdout } else { Sink::File(planned.path.clone().into()) };
         let config = access::Config {
             sample_one_in: planned.sample,
             always_errors: planned.always_errors,
             ..access::Config::new(sink)
         };
-        Ok(Some(Some((planned.clone(), AccessLog::start(config)?))))
+        Ok(LogChange::Open(planned.clone(), AccessLog::start(config)?))
     }
 }
 

@@ -130,7 +130,7 @@ impl Desk<'_> {
             Ok(None) => return (Admission::Partial, 0),
             Err(reject) => {
                 let facts = Facts::unread(self.now_ns);
-                return (self.reject(Failure::client(reject), facts), 0);
+                return (unreadable(Failure::client(reject), facts), 0);
             }
         };
         let facts = self.facts(bytes, block.position(), &head);
@@ -160,18 +160,6 @@ impl Desk<'_> {
         }
     }
 
-    #[cold]
-    fn reject(&self, failure: Failure, facts: Facts) -> Admission {
-        Admission::Refuse(Refused {
-            failure,
-            facts,
-            route: None,
-            allow: None,
-            reusable: false,
-            is_head: false,
-        })
-    }
-
     /// The decision, and how many body bytes of the block it took.
     fn decide(
         &self,
@@ -183,7 +171,7 @@ impl Desk<'_> {
         let listener = self.listener;
         let Ok(path) = normalise(if head.path.is_empty() { "/" } else { head.path }) else {
             return (
-                self.reject(
+                unreadable(
                     Failure::client(trunkline_http::Reject::request(trunkline_http::Reason::BadTarget)),
                     facts,
                 ),
@@ -198,7 +186,7 @@ impl Desk<'_> {
             return (self.unrouted(&wanted, head, facts), 0);
         };
         let Some(route) = listener.routes.get(found.route) else {
-            return (self.reject(Failure::ROUTE_NOT_FOUND, facts), 0);
+            return (unreadable(Failure::ROUTE_NOT_FOUND, facts), 0);
         };
         if let Some(failure) = self.over_limits(head, route) {
             let refused = Refused { route: Some(found.route), ..refused(failure, facts, head) };
@@ -368,6 +356,11 @@ fn rewritten(
     }
     rewrite.headers(request, filters);
     Ok(())
+}
+
+#[cold]
+fn unreadable(failure: Failure, facts: Facts) -> Admission {
+    Admission::Refuse(Refused { failure, facts, route: None, allow: None, reusable: false, is_head: false })
 }
 
 fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {

@@ -73,10 +73,10 @@ fn request_bytes(question: &Question) -> Vec<u8> {
     let mut text = format!("{} {slash}{target} HTTP/1.1\r\n", question.method);
     if !question.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         let host = if authority.is_empty() { "localhost" } else { authority };
-        text.push_str(&format!("Host: {host}\r\n"));
+        text.extend(["Host: ", host, "\r\n"]);
     }
     for (name, value) in &question.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
     text.into_bytes()

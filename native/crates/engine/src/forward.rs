@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use trunkline_http::{Answers, Framing};
 
 use crate::block::Block;
-use crate::client::{Client, Next};
+use crate::client::{Client, Next, next_after};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
@@ -124,12 +124,7 @@ impl Client {
         tally.status = failure.status;
         let (bytes, written) = self.fail(failure, close, exchange.answers == Answers::Head).await;
         tally.response_bytes = bytes;
-        match (written, close, body_read) {
-            (Err(_), ..) => Next::Close,
-            (Ok(()), false, _) => Next::Request,
-            (Ok(()), true, true) => Next::Close,
-            (Ok(()), true, false) => Next::Linger,
-        }
+        next_after(written, close, body_read)
     }
 }
 

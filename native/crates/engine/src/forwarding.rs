@@ -13,7 +13,6 @@ pub(crate) struct Forwarding {
     trusted: Networks,
     /// ` 1.1 name`, ready for use.
     via: Option<Vec<u8>>,
-    pub(crate) request_id: bool,
 }
 
 /// The other end of a client connection; its text is made once per connection.
@@ -33,7 +32,7 @@ impl Forwarding {
     pub(crate) fn compile(plan: &plan::Forwarding) -> Result<Self, String> {
         let trusted = Networks::parse(&plan.trusted).map_err(|wrong| describe(&wrong))?;
         let via = plan.via.as_ref().map(|name| format!("1.1 {name}").into_bytes());
-        Ok(Self { style: plan.style, trusted, via, request_id: plan.request_id })
+        Ok(Self { style: plan.style, trusted, via })
     }
 
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {

@@ -77,7 +77,9 @@ async fn supervise(mut received: UnboundedReceiver<Vec<Target>>) {
             };
             next.insert(server.id, (health, handle));
         }
-        running.values().for_each(|(_, handle)| handle.abort());
+        for (_, handle) in running.values() {
+            handle.abort();
+        }
         running = next;
     }
 }

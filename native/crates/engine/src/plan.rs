@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use serde::Deserialize;
-use trunkline_filter::plan::{Consumer, Filter, Rewrite};
+pub use trunkline_filter::plan::{Consumer, Filter, Rewrite};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,6 +244,13 @@ pub enum Algorithm {
     ConsistentHash,
     PowerOfTwo,
     PeakEwma,
+}
+
+impl Algorithm {
+    /// Whether the request's hash key matters.
+    pub fn hashes(self) -> bool {
+        matches!(self, Self::Hash | Self::ConsistentHash)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

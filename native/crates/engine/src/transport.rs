@@ -23,10 +23,6 @@ impl Transport {
         Ok(Self { stream })
     }
 
-    pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
     /// One read. A short read means that the socket is empty: readiness is cleared at once, which saves the `EAGAIN` read that would
     /// follow. New bytes or a FIN after it make a new edge.
     pub(crate) fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -83,7 +79,7 @@ impl Transport {
     pub(crate) async fn read(&self, buffer: &mut [u8], deadline: &Deadline) -> io::Result<usize> {
         poll_fn(|context| match self.poll_read(context, buffer) {
             Poll::Pending => expire(deadline, context),
-            done => done,
+            done @ Poll::Ready(_) => done,
         })
         .await
     }
@@ -92,7 +88,7 @@ impl Transport {
     pub(crate) async fn readable(&self, deadline: &Deadline) -> io::Result<()> {
         poll_fn(|context| match self.poll_readable(context) {
             Poll::Pending => expire(deadline, context),
-            done => done,
+            done @ Poll::Ready(_) => done,
         })
         .await
     }
@@ -122,7 +118,7 @@ impl Transport {
     async fn write(&self, slices: &[IoSlice<'_>], deadline: &Deadline) -> io::Result<usize> {
         let written = poll_fn(|context| match self.poll_write(context, slices) {
             Poll::Pending => expire(deadline, context),
-            done => done,
+            done @ Poll::Ready(_) => done,
         })
         .await?;
         if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }

@@ -108,7 +108,7 @@ impl Upload<'_, '_> {
         let mut decoder = ChunkDecoder::default();
         let mut out = Vec::new();
         loop {
-            let data = self.reframe(&mut decoder, block, &mut out)?;
+            let data = reframe(&mut decoder, block, &mut out)?;
             self.pass_on(&out, data).await?;
             out.clear();
             if decoder.is_done() {
@@ -117,38 +117,6 @@ impl Upload<'_, '_> {
             block.clear();
             let room = block.spare().len();
             self.receive(block, room).await?;
-        }
-    }
-
-    /// Takes the chunks in `block` apart and frames them anew; returns how many body bytes there were.
-    fn reframe(
-        &self,
-        decoder: &mut ChunkDecoder,
-        block: &mut Block,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, Failure> {
-        let mut total = 0;
-        loop {
-            let (used, piece) =
-                decoder.decode(block.filled()).map_err(|reason| Failure::client(Reject::request(reason)))?;
-            let go_on = match piece {
-                Piece::Data(data) => {
-                    total += data.len();
-                    encode::chunk_size(out, data.len());
-                    out.extend_from_slice(data);
-                    out.extend_from_slice(b"\r\n");
-                    true
-                }
-                Piece::NeedMore => false,
-                Piece::End => {
-                    end_chunks(decoder.trailers(), out);
-                    false
-                }
-            };
-            block.consume(used);
-            if !go_on {
-                return Ok(total);
-            }
         }
     }
 
@@ -184,6 +152,33 @@ impl Upload<'_, '_> {
         self.deadline.arm(now_ms, self.journey.client.listener.timeouts.body_idle_ms);
         if !self.journey.progress.answered.get() {
             self.journey.arm(now_ms, self.journey.route.timeouts.response_head_ms);
+        }
+    }
+}
+
+/// Takes the chunks in `block` apart and frames them anew; returns how many body bytes there were.
+fn reframe(decoder: &mut ChunkDecoder, block: &mut Block, out: &mut Vec<u8>) -> Result<usize, Failure> {
+    let mut total = 0;
+    loop {
+        let (used, piece) =
+            decoder.decode(block.filled()).map_err(|reason| Failure::client(Reject::request(reason)))?;
+        let go_on = match piece {
+            Piece::Data(data) => {
+                total += data.len();
+                encode::chunk_size(out, data.len());
+                out.extend_from_slice(data);
+                out.extend_from_slice(b"\r\n");
+                true
+            }
+            Piece::NeedMore => false,
+            Piece::End => {
+                end_chunks(decoder.trailers(), out);
+                false
+            }
+        };
+        block.consume(used);
+        if !go_on {
+            return Ok(total);
         }
     }
 }

@@ -149,7 +149,7 @@ impl LocalServer {
 
 impl Drop for LocalServer {
     fn drop(&mut self) {
-        self.cells().idle.add(-(self.idle.borrow().len() as i64));
+        self.idle.borrow().iter().for_each(|_| self.cells().idle.dec());
     }
 }
 

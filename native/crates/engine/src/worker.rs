@@ -69,7 +69,7 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .build_local(Default::default())?;
+            .build_local(tokio::runtime::LocalOptions::default())?;
         let stopped = runtime.block_on(Rc::new(Self::new(index, shared)).obey(commands));
         drop(runtime);
         if let Some(stopped) = stopped {

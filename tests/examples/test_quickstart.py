@@ -38,8 +38,13 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    directory = tmp_path_factory.mktemp("quickstart")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the quick start runs; the printed commands are relative to it."""
+    return tmp_path_factory.mktemp("quickstart")
+
+
+@pytest.fixture(scope="module")
+def quick_start(directory: Path) -> Iterator[Process]:
     command = [sys.executable, str(RUN), "--free-ports", "--json", "--directory", str(directory)]
     with Process(command, directory=directory, name="quickstart") as process:
         yield process.wait_ready(lambda: ready_line(process), timeout_s=START_TIMEOUT_S)
@@ -58,10 +63,15 @@ def ready_line(process: Process) -> re.Match[str] | None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("title", EXPECTED)
-def test_printed_command(record: dict[str, Any], title: str) -> None:
+def test_printed_command(record: dict[str, Any], directory: Path, title: str) -> None:
     commands = {step["title"]: step["command"] for step in record["steps"]}
     shell = subprocess.run(
-        ["bash", "-c", commands[title]], capture_output=True, text=True, timeout=30, check=True
+        ["bash", "-c", commands[title]],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     assert re.search(EXPECTED[title], shell.stdout), shell.stdout
 

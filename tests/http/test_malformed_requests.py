@@ -1,13 +1,15 @@
 """Every row of the request table through the running proxy, fed whole and one byte at a time.
 
-Each request is answered as the row says, and the connection ends or stays as it says. After each row
-one more request is sent, on the same connection if it is still open: that it is answered and is the
-only one more that the upstream has seen shows that nothing of a refused request was passed on.
+Each request is answered as the row says, and the connection ends or stays as it says. After each
+row one more request is sent, on the same connection if it is still open: that it is answered and
+is the only one more that the upstream has seen shows that nothing of a refused request was passed
+on.
 """
 
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from testkit.client import Client, Response
 from testkit.ports import free_port
 from testkit.trunkline import Trunkline, lb_config

@@ -63,6 +63,7 @@ lint: install typecheck stubtest lint-rust ## All checks that run no test
 lint-rust: tools
 	cargo fmt --all --check --manifest-path native/Cargo.toml
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+	$(CARGO) check --locked --manifest-path $(FUZZ_MANIFEST) --bins
 
 .PHONY: typecheck
 typecheck: install ## mypy --strict; not over benchmarks, whose subjects are untyped
@@ -90,6 +91,24 @@ test-python: tools-test install ## The tests under tests/, and each benchmark on
 .PHONY: bench
 bench: install ## The native algorithms against the packages people use today
 	$(BIN)/pytest benchmarks --benchmark-enable
+
+# libFuzzer's coverage counters are a plain LLVM pass, so the stable compiler will do; only the address sanitizer would need a
+# nightly one, and the crate under test forbids unsafe code.
+FUZZ_TARGETS := request_head response_head chunks
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+FUZZ_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: fuzz
+fuzz: tools ## Fuzz each parser for FUZZ_SECONDS (600), one after the other; needs a C++ compiler
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --features run --manifest-path $(FUZZ_MANIFEST) --target $(FUZZ_TRIPLE)
+	@for target in $(FUZZ_TARGETS); do \
+	    mkdir -p native/fuzz/corpus/$$target native/fuzz/artifacts; \
+	    native/fuzz/target/$(FUZZ_TRIPLE)/release/$$target native/fuzz/corpus/$$target \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 -verbosity=0 \
+	        -artifact_prefix=native/fuzz/artifacts/$$target-; \
+	done
 
 # --- run and load -----------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) deadline: Deadline,
     pub(crate) peer: Peer,
     served: u32,
+    /// The configuration no longer has this listener: the present request is the last.
+    orphaned: bool,
 }
 
 /// What happens to the connection after an answer.
@@ -44,7 +46,7 @@ pub(crate) enum Next {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, listener: Arc<Listener>, transport: Transport, peer: Peer) -> Self {
         let deadline = Deadline::new(&worker.timer);
-        Self { worker, listener, transport, deadline, peer, served: 0 }
+        Self { worker, listener, transport, deadline, peer, served: 0, orphaned: false }
     }
 
     /// Serves until one side has had enough.
@@ -157,8 +159,9 @@ impl Client {
         let generation = self.worker.generation();
         if generation != self.listener.generation {
             self.worker.refresh();
-            if let Some(listener) = self.worker.listener(&self.listener.name) {
-                self.listener = listener;
+            match self.worker.listener(&self.listener.name) {
+                Some(listener) => self.listener = listener,
+                None => self.orphaned = true,
             }
         }
     }
@@ -166,7 +169,7 @@ impl Client {
     /// Whether the answer to the present request has to announce the end of the connection.
     pub(crate) fn must_close(&self) -> bool {
         let limit = self.listener.limits.requests_per_connection;
-        self.worker.is_draining() || (limit > 0 && self.served + 1 >= limit)
+        self.orphaned || self.worker.is_draining() || (limit > 0 && self.served + 1 >= limit)
     }
 
     fn vanished(&self, started_ns: u64) {
@@ -176,7 +179,7 @@ impl Client {
 
     /// Answers a refused request.
     async fn refuse(&self, refused: Refused, block: &Block) -> Next {
-        let Refused { failure, facts, route, allow, reusable, is_head } = refused;
+        let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
         let mut out = Text::take();
         let close = !reusable || !facts.keep_alive || self.must_close();
         let body = error_body(failure);
@@ -185,8 +188,12 @@ impl Client {
             trunkline_http::encode::header(&mut out, "Allow", allow.as_bytes());
         }
         self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
-        let tally =
-            Tally { status: failure.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
+        let tally = Tally {
+            status: failure.status,
+            response_bytes: out.len() as u64,
+            detail,
+            ..Tally::failed(failure)
+        };
         self.settle(&facts, Some(block), route, &tally, None);
         let written = self.write(&out).await;
         next_after(written, close, reusable)
@@ -295,6 +302,7 @@ fn timed_out(started_ns: u64) -> Admission {
         facts,
         route: None,
         allow: None,
+        detail: String::new(),
         reusable: false,
         is_head: false,
     })

@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) upstream_ns: Option<u64>,
     pub(crate) retries: u32,
     pub(crate) server: Option<Rc<LocalServer>>,
+    /// For the log, beyond the reason.
+    pub(crate) detail: String,
     /// 0 = now.
     pub(crate) ended_ns: u64,
 }
@@ -85,7 +87,7 @@ impl Client {
         let Some(log) = log.as_mut() else { return };
         log.log(&Record {
             time_unix_ns: clock::unix_ns(),
-            client: self.peer.address,
+            client: facts.client.unwrap_or(self.peer.address),
             listener: &self.listener.name,
             method: facts.text(&facts.method, block),
             host: facts.text(&facts.authority, block),
@@ -102,7 +104,7 @@ impl Client {
             server: tally.server.as_ref().map_or("", |server| server.server.state.name()),
             consumer: filters.and_then(trunkline_filter::Exchange::consumer).unwrap_or(""),
             reason: tally.failure.map_or("", |failure| failure.reason),
-            detail: "",
+            detail: &tally.detail,
             request_id: filters.and_then(trunkline_filter::Exchange::request_id).unwrap_or("").as_bytes(),
             user_agent: facts.text(&facts.user_agent, block),
         });

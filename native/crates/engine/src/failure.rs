@@ -116,6 +116,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
 /// A response of our own: status line and the lines that every one has. The caller adds its lines and then the body.
 pub(crate) fn begin_answer(out: &mut Vec<u8>, status: u16, close: bool) {
     encode::status_line(out, Version::Http11, status, phrase(status).as_bytes());
+    // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
+    encode::header(out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
     if close {
         out.extend_from_slice(b"Connection: close\r\n");
     }

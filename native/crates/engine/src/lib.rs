@@ -27,6 +27,7 @@ mod relay;
 mod reply;
 mod settle;
 mod snapshot;
+mod splice;
 mod status;
 mod timer;
 mod transport;

@@ -1,7 +1,7 @@
 //! The response's way to the client. What arrived with the head goes out with it in one write; the rest follows in pieces of at most
 //! one large block, so a body of any size takes the same memory, and a slow reader slows the upstream.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use crate::block::{Block, Text};
 use crate::clock;
@@ -9,8 +9,12 @@ use crate::failure::Failure;
 use crate::forward::{Journey, client_error};
 use crate::reply::{Reply, Sink, Source};
 use crate::settle::Tally;
+use crate::splice::Pipe;
 use crate::tunnel;
 use crate::upstream::Connection;
+
+/// From how many bytes on a pipe pays.
+const SPLICE_FROM: u64 = 64 * 1024;
 
 /// A response that went out.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,11 @@ impl Journey<'_> {
         self.rearm();
         self.send_whole(head, &mut first).await?;
         drop(first);
+        if remaining >= SPLICE_FROM
+            && let Ok(pipe) = Pipe::take()
+        {
+            return self.splice(connection, pipe, remaining, tally).await;
+        }
         let mut block = Block::large();
         while remaining > 0 {
             block.clear();
@@ -112,6 +121,30 @@ impl Journey<'_> {
             self.to_client(block.filled()).await?;
             tally.response_bytes += count as u64;
         }
+        Ok(())
+    }
+
+    async fn splice(
+        &self,
+        connection: &Connection,
+        mut pipe: Pipe,
+        mut remaining: u64,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let client = self.client;
+        while remaining > 0 {
+            self.rearm();
+            let filled = pipe.fill(&connection.transport, remaining, &client.deadline).await;
+            let count = filled.map_err(|error| body_error(&error))? as u64;
+            if count == 0 {
+                return Err(Failure::RESPONSE_TRUNCATED);
+            }
+            remaining -= count;
+            let drained = pipe.drain(&client.transport, remaining > 0, &client.deadline).await;
+            drained.map_err(|error| client_error(&error))?;
+            tally.response_bytes += count;
+        }
+        pipe.give_back();
         Ok(())
     }
 
@@ -193,6 +226,14 @@ impl Journey<'_> {
             tally.failure = Some(Failure::TUNNEL_IDLE);
         }
         Ok(Relayed { closes: true, reusable: false })
+    }
+}
+
+fn body_error(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::TimedOut {
+        Failure::RESPONSE_STALLED
+    } else {
+        Failure::RESPONSE_TRUNCATED
     }
 }
 

@@ -23,6 +23,11 @@ impl Transport {
         Ok(Self { stream })
     }
 
+    /// For operations of the kernel between two descriptors.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// One read. A short read means that the socket is empty: readiness is cleared at once, which saves the `EAGAIN` read that would
     /// follow. New bytes or a FIN after it make a new edge.
     pub(crate) fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -131,6 +136,6 @@ impl Transport {
 }
 
 /// What a wait that is not over becomes: pending, or timed out.
-fn expire<T>(deadline: &Deadline, context: &Context<'_>) -> Poll<io::Result<T>> {
+pub(crate) fn expire<T>(deadline: &Deadline, context: &Context<'_>) -> Poll<io::Result<T>> {
     deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -104,6 +104,7 @@ class FaultProxy:
         """Stop listening, reset everything that is open, end the thread."""
         self.refuse()
         self.end_connections(Then.RESET)
+        self._loop.call(self._listener.reset_all())
         self._loop.stop()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
 """Loopback ports: free ones, and whether somebody listens on one.
 
 A free port is only free at the moment of asking. Ports are handed out from below the ephemeral
-range, so that no outgoing connection of a running test can take one in between.
+range, so that no outgoing connection of a running test can take one in between, and none twice.
 """
 
 import os
@@ -12,20 +12,20 @@ LOOPBACK = "127.0.0.1"
 # Linux hands out 32768..60999 to outgoing connections (ip_local_port_range).
 LISTEN_PORTS = range(20_000, 32_000)
 
+# In an order of this process's own, so that test runs side by side rarely ask for the same port.
+_untried = iter(random.Random(os.urandom(8)).sample(LISTEN_PORTS, len(LISTEN_PORTS)))
+
 
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on.
 
     Raises:
-        OSError: If 1 000 random ports were all taken.
+        OSError: If all of ``LISTEN_PORTS`` were handed out or taken.
     """
-    # Seeded by process, so that test runs side by side rarely ask for the same port.
-    candidates = random.Random(os.urandom(8))
-    for _ in range(1_000):
-        port = candidates.choice(LISTEN_PORTS)
+    for port in _untried:
         if _can_bind(port):
             return port
-    raise OSError("no free loopback port found")
+    raise OSError("no free loopback port is left")
 
 
 def is_listening(port: int, host: str = LOOPBACK) -> bool:

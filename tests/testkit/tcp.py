@@ -36,13 +36,16 @@ class Listener:
         port: int = 0,
     ) -> None:
         self.port = port
+        self.writers: set[asyncio.StreamWriter] = set()
+        """Of the connections that are open now."""
         self._serve = serve
         self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Accept connections; nothing happens if it already does."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -50,3 +53,25 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    async def reset_all(self) -> None:
+        """End every open connection with RST."""
+        for writer in self.writers:
+            reset(writer)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine: one that is cancelled before its first step would leave the connection open.
+        if self._server is None:
+            reset(writer)  # it was on its way when the listener closed
+            return
+        self.writers.add(writer)
+        task = asyncio.ensure_future(self._run(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self.writers.discard(writer)
+            close(writer)

@@ -116,7 +116,6 @@ class Upstream:
 
     def __init__(self, *scripts: Script, port: int = 0) -> None:
         self._scripts = list(scripts) or [WELL_BEHAVED]
-        self._writers: set[asyncio.StreamWriter] = set()
         self._loop = LoopThread("upstream")
         self._listener = tcp.Listener(self._serve, port)
         self.requests: list[bytes] = []
@@ -131,7 +130,7 @@ class Upstream:
     @property
     def open_count(self) -> int:
         """Connections that are open now."""
-        return len(self._writers)
+        return len(self._listener.writers)
 
     def script(self, *scripts: Script) -> None:
         """Other scripts for the connections from now on."""
@@ -140,7 +139,7 @@ class Upstream:
     def die(self) -> None:
         """Like a killed process: connections are reset, new ones refused."""
         self._loop.call(self._listener.close())
-        self._loop.call(self._reset_all())
+        self._loop.call(self._listener.reset_all())
 
     def come_back(self) -> None:
         """Listen again, on the same port."""
@@ -173,19 +172,11 @@ class Upstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.connection_count += 1
-        self._writers.add(writer)
         try:
             for step in script:
                 await step(Connection(reader, writer, self.requests))
         except (OSError, asyncio.IncompleteReadError):
             pass  # the peer ended the connection; so does the script
-        finally:
-            self._writers.discard(writer)
-            tcp.close(writer)
-
-    async def _reset_all(self) -> None:
-        for writer in list(self._writers):
-            tcp.reset(writer)
 
 
 async def _read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:

@@ -10,7 +10,6 @@ import pytest
 from testkit.client import BadResponseError, Client
 from testkit.upstream import (
     OK,
-    WELL_BEHAVED,
     Connection,
     Step,
     Upstream,
@@ -249,15 +248,15 @@ def test_answer_before_the_body_is_complete(
 def test_answer_that_begins_before_the_body_is_complete(client: Client, upstream: Upstream) -> None:
     """A service that answers while it reads: both bodies are on their way at the same time."""
     begin = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"
-    upstream.script([read_head, exactly(2), send(begin), exactly(3), send(b"later")], WELL_BEHAVED)
+    upstream.script([read_head, exactly(2), send(begin), exactly(3), send(b"later")])
     client.send(post(b"Content-Length: 5", body=b"he"))
     wait_until(
         lambda: client.socket.recv(1, socket.MSG_PEEK) == b"H",
         timeout_s=5,
         what="the answer's head",
     )
-    assert client.request(b"llo").body == b"firstlater"
-    assert client.request(GET).body == b"ok"
+    answer = client.request(b"llo")
+    assert (answer.body, answer.value("Connection")) == (b"firstlater", "close")
 
 
 def test_server_that_refuses_and_hangs_up(client: Client, upstream: Upstream) -> None:
@@ -271,3 +270,16 @@ def test_body_that_breaks_off_is_seen_to_break_off(client: Client, upstream: Ups
     upstream.script(answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 70_000))
     with pytest.raises(BadResponseError, match="body ended at 70000 of 100000"):
         client.request(GET)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [post(b"Content-Length: 9", body=b"hell"), chunked(b"5\r\nhel")],
+    ids=["length", "chunks"],
+)
+def test_answer_before_the_body_is_complete_says_close(
+    head: bytes, client: Client, upstream: Upstream
+) -> None:
+    """RFC 9112 §9.6: the last response of a connection says so."""
+    upstream.script([read_head, send(response(b"enough", "413 Content Too Large")), hang])
+    assert client.request(head).value("Connection") == "close"

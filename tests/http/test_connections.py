@@ -1,5 +1,7 @@
 """How connections live: kept on both sides, pipelined, half-closed, ended; HTTP/1.0 clients."""
 
+import pytest
+
 from testkit.client import Client
 from testkit.upstream import (
     OK,
@@ -188,3 +190,25 @@ def test_http10_client_is_not_tunnelled(client: Client, upstream: Upstream) -> N
     upgrade = b"GET / HTTP/1.0\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
     assert client.request(upgrade).body == b"ok"
     assert b"pgrade" not in upstream.requests[0]
+
+
+@pytest.mark.parametrize("size", [20_000, 100_000, 1_000_000])
+def test_connection_is_kept_after_a_body_in_pieces(
+    size: int, client: Client, upstream: Upstream
+) -> None:
+    upstream.script([forever(read_request, send(response(bytes(size))))])
+    for _ in range(5):
+        assert len(client.request(GET).body) == size
+    assert upstream.connection_count == 1
+
+
+def test_only_server_that_refuses(client: Client, upstream: Upstream) -> None:
+    upstream.die()
+    reply = client.request(GET)
+    assert (reply.status, reply.value("X-Trunkline-Reason")) == (502, "connect_failed")
+
+
+def test_only_server_that_hangs_up(client: Client, upstream: Upstream) -> None:
+    upstream.script([read_request])
+    reply = client.request(GET)
+    assert (reply.status, reply.value("X-Trunkline-Reason")) == (502, "upstream_closed")

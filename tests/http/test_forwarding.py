@@ -236,3 +236,22 @@ def test_request_id_is_not_made_unless_configured(
     ports: dict[str, int], upstream: Upstream
 ) -> None:
     assert through(ports, "plain", upstream).values("X-Request-Id") == []
+
+
+def test_options_of_a_whole_server(client: Client, upstream: Upstream) -> None:
+    """RFC 9112 §3.2.4: an absolute target without a path is `*` for the last server."""
+    client.request(request_line(b"OPTIONS http://test HTTP/1.1"))
+    assert upstream.requests[0].startswith(b"OPTIONS * HTTP/1.1\r\n")
+
+
+def test_via_names_the_clients_version(ports: dict[str, int], upstream: Upstream) -> None:
+    """RFC 9110 §7.6.3: the version that was received, not the one that is sent."""
+    with Client(ports["trusting"]) as client:
+        client.request(b"GET / HTTP/1.0\r\nHost: test\r\n\r\n")
+    assert b"\r\nVia: 1.0 edge\r\n" in upstream.requests[0]
+
+
+def test_via_names_the_servers_version(ports: dict[str, int], upstream: Upstream) -> None:
+    upstream.script(answer(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    with Client(ports["trusting"]) as client:
+        assert client.request(get()).value("Via") == "1.0 edge"

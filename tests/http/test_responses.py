@@ -147,3 +147,12 @@ def test_cut_response(
         once.read_until_close()
     assert failures(proxy, row.reason) == before + 1
     wait_until(lambda: upstream.open_count == 0, timeout_s=5, what="the connection to be given up")
+
+
+@pytest.mark.parametrize("length", [0, 5])
+def test_204_has_no_length(length: int, client: Client, upstream: Upstream) -> None:
+    """RFC 9110 §8.6."""
+    head = b"HTTP/1.1 204 No Content\r\nContent-Length: %d\r\n\r\n" % length
+    upstream.script([read_request, send(head), read_request, send(OK)])
+    assert client.request(GET).values("Content-Length") == []
+    assert client.request(GET).body == b"ok"

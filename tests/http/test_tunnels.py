@@ -20,7 +20,7 @@ from testkit.upstream import (
     send,
 )
 from testkit.waiting import wait_until
-from vectors.http1_row import GET, get
+from vectors.http1_row import GET, get, post
 
 UPGRADE = get(b"Connection: keep-alive, Upgrade", b"Upgrade: chat/2", b"X-Key: 1")
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\n"
@@ -175,3 +175,10 @@ def test_connect_that_the_server_refuses(ports: dict[str, int], upstream: Upstre
     with Client(ports["tunnels"]) as client:
         reply = client.request(CONNECT, "CONNECT")
         assert (reply.status, reply.body) == (403, b"no")
+
+
+def test_upgrade_with_a_body_is_not_offered(client: Client, upstream: Upstream) -> None:
+    """The body would have to end before the protocol changes; no client does that."""
+    fields = [b"Connection: Upgrade", b"Upgrade: chat", b"Content-Length: 5"]
+    assert client.request(post(*fields)).status == 200
+    assert b"pgrade" not in upstream.requests[0]

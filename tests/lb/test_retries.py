@@ -74,6 +74,7 @@ ON = {
     "reset by default": ("resets", "", {200}),
     "not reset": ("resets", 'retry.on = ["connect"]', {200, 502}),
     "not timeout by default": ("hangs", HEAD_TIME, {200, 504}),
+    "timeout if asked": ("hangs", f'{HEAD_TIME}\nretry.on = ["timeout"]', {200}),
     "status if asked": ("is busy", 'retry.on = ["status"]\nretry.statuses = [503]', {200}),
     "not another status": ("is busy", 'retry.on = ["status"]\nretry.statuses = [500]', {200, 503}),
     "not status by default": ("is busy", "", {200, 503}),

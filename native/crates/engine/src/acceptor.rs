@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::client::Client;
 use crate::forwarding::Peer;
 use crate::snapshot::Listener;
-use crate::transport::Transport;
+use crate::transport::{Transport, limit_unsent};
 use crate::worker::Worker;
 
 /// Connections that wait for `accept`; the kernel caps it at `net.core.somaxconn`.
@@ -34,6 +34,7 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<StdListener>
         socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking(), Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    limit_unsent(&socket)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -190,7 +190,7 @@ impl Client {
         self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
         let tally = Tally {
             status: failure.status,
-            response_bytes: out.len() as u64,
+            response_bytes: if is_head { 0 } else { body.len() as u64 },
             detail,
             ..Tally::failed(failure)
         };
@@ -218,8 +218,8 @@ impl Client {
         let reason = refusal.reason.as_str();
         self.finish_answer(&mut out, reason, refusal.content_type(), &body, is_head);
         let failure = Failure { status: refusal.status, reason, side: crate::failure::Side::Client };
-        let tally =
-            Tally { status: refusal.status, response_bytes: out.len() as u64, ..Tally::failed(failure) };
+        let response_bytes = if is_head { 0 } else { body.len() as u64 };
+        let tally = Tally { status: refusal.status, response_bytes, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
         let written = self.write(&out).await;
         next_after(written, close, reusable)
@@ -232,15 +232,10 @@ impl Client {
         if failure.status == 503 {
             out.extend_from_slice(b"Retry-After: 1\r\n");
         }
-        self.finish_answer(
-            &mut out,
-            failure.reason,
-            Some("application/json"),
-            error_body(failure).as_bytes(),
-            is_head,
-        );
+        let body = error_body(failure);
+        self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
         let written = self.write(&out).await;
-        (out.len() as u64, written)
+        (if is_head { 0 } else { body.len() as u64 }, written)
     }
 
     fn finish_answer(

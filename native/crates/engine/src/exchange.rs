@@ -323,7 +323,7 @@ impl Desk<'_> {
             outgoing,
             pending,
             answers: Answers::from_method(method),
-            may_tunnel: head.framing == Framing::None && (head.upgrade.is_some() || method == "CONNECT"),
+            may_tunnel: head.upgrade.is_some() || method == "CONNECT",
             repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == method),
             key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             delay_ns: filters.delay_ns(),
@@ -355,7 +355,7 @@ impl Desk<'_> {
         let edits = filters.upstream_edits();
         let expects = head.expects_continue && head.framing != Framing::None;
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
-        let replaces_via = forwarding.via().is_some();
+        let replaces_via = forwarding.via(head.version).is_some();
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,

@@ -82,8 +82,10 @@ impl Client {
         let progress = Progress::default();
         let journey =
             Journey { client: self, route, pool: &pool, exchange: &exchange, total_at_ms, progress };
+        self.deadline.limit(total_at_ms);
         let result = journey.attempts(block, filters, &mut tally).await;
-        let body_read = exchange.pending == Framing::None || journey.progress.complete.get();
+        self.deadline.limit(0);
+        let body_read = journey.body_is_sent();
         let uploaded = journey.progress.bytes.get();
         let next = match result {
             Ok(relayed) if relayed.closes && body_read => Next::Close,
@@ -136,11 +138,10 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
         let mut tried = SmallVec::<[usize; 4]>::new();
+        let begun_ns =
+            if self.exchange.delay_ns == 0 { self.exchange.facts.started_ns } else { clock::now_ns() };
+        let mut index = self.choose(begun_ns, &tried, tally).await?;
         loop {
-            let index = match self.pool.pick(&self.exchange.key, self.exchange.facts.started_ns, &tried) {
-                Some(index) => index,
-                None => Box::pin(self.wait_for_server(&tried)).await?,
-            };
             let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };
             let again = tried.len() as u32 + 1 < self.route.retry.attempts;
             let result = self.attempt(local, block, filters, tally, again).await;
@@ -152,14 +153,27 @@ impl Journey<'_> {
             if !again || !self.may_repeat(miss) {
                 return Err(miss.failure);
             }
-            local.cells().retries.inc();
-            tally.retries += 1;
             // A connection that the server closed while it was idle says nothing about the server.
             if miss.stage != (Stage::Sent { reused: true }) {
                 tried.push(index);
+                self.pause(tally.retries).await;
             }
-            self.pause(tally.retries).await;
+            let next = self.choose(clock::now_ns(), &tried, tally).await;
+            index = next.map_err(|_| miss.failure)?;
+            local.cells().retries.inc();
+            tally.retries += 1;
         }
+    }
+
+    /// Chooses a server, waiting for one if all are busy.
+    async fn choose(&self, now_ns: u64, tried: &[usize], tally: &mut Tally) -> Result<usize, Failure> {
+        tally.chosen_ns = now_ns;
+        if let Some(index) = self.pool.pick(&self.exchange.key, now_ns, tried) {
+            return Ok(index);
+        }
+        let index = Box::pin(self.wait_for_server(tried)).await?;
+        tally.chosen_ns = clock::now_ns();
+        Ok(index)
     }
 
     /// One try on one server.
@@ -171,7 +185,7 @@ impl Journey<'_> {
         tally: &mut Tally,
         again: bool,
     ) -> Result<Relayed, Miss> {
-        let mut lease = Lease::begin(&self.pool.pool, local, self.exchange.facts.started_ns);
+        let mut lease = Lease::begin(&self.pool.pool, local, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
         let reused = local.reuse();
         let stage = Stage::Sent { reused: reused.is_some() };
@@ -181,7 +195,7 @@ impl Journey<'_> {
         };
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
-                self.send(&connection).await?;
+                self.send(&connection, tally.chosen_ns).await?;
                 self.await_head(&connection, &mut lease, filters, tally, again).await
             };
             let (reply, rest) = head.await.map_err(|failure| Miss { failure, stage })?;
@@ -189,20 +203,28 @@ impl Journey<'_> {
         } else {
             Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
         };
-        if relayed.reusable && (self.exchange.pending == Framing::None || self.progress.complete.get()) {
+        if relayed.reusable && self.body_is_sent() {
             local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
         }
         Ok(relayed)
     }
 
-    async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
-        let timeout_ms = self.pool.pool.plan.connect_timeout_ms;
-        let connecting = Box::pin(local.connect(timeout_ms));
-        connecting.await.map_err(|failure| Miss { failure, stage: Stage::Connect })
+    /// Nothing more of the request is to come.
+    fn body_is_sent(&self) -> bool {
+        self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    pub(crate) async fn send(&self, connection: &Connection) -> Result<(), Failure> {
-        self.arm(self.exchange.facts.started_ns / 1_000_000, self.route.timeouts.response_head_ms);
+    async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
+        let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
+        let connected = Box::pin(local.connect(timeout_ms)).await;
+        connected.map_err(|failure| {
+            let late = failure == Failure::CONNECT_TIMEOUT && self.is_over();
+            Miss { failure: if late { Failure::TOTAL_TIMEOUT } else { failure }, stage: Stage::Connect }
+        })
+    }
+
+    pub(crate) async fn send(&self, connection: &Connection, now_ns: u64) -> Result<(), Failure> {
+        self.client.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
         let sent = connection.transport.write_all(&self.exchange.outgoing, &self.client.deadline).await;
         sent.map_err(|error| self.upstream_error(&error))
     }
@@ -220,11 +242,12 @@ impl Journey<'_> {
         loop {
             let now_ns = clock::now_ns();
             let latency_ns = lease.answered(now_ns);
-            tally.upstream_ns = Some(latency_ns);
+            tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
             let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
             let repeatable = again && self.repeats_statuses();
-            let close = self.client.must_close();
+            // What is left of the request is not read after its answer (RFC 9112 §9.3).
+            let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
             match read_head(&mut block, self.exchange, &mut phase, forwarding, close, |status| {
                 repeatable && self.route.retry.statuses.contains(&status) && self.pool.may_retry(now_ns)
@@ -275,28 +298,24 @@ impl Journey<'_> {
         if count == 0 { Err(Failure::UPSTREAM_CLOSED) } else { Ok(()) }
     }
 
-    /// Writes to the client, with its deadline.
-    pub(crate) async fn to_client(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let client = self.client;
-        client.transport.write_all(bytes, &client.deadline).await.map_err(|error| client_error(&error))
+    /// Whether the time for the whole exchange is used up.
+    fn is_over(&self) -> bool {
+        self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms
     }
 
-    /// Moves the deadline, never beyond the end of the whole exchange.
-    pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
-        let total_ms = self.total_at_ms.saturating_sub(now_ms).max(1);
-        let after_ms = match (self.total_at_ms, after_ms) {
+    /// `after_ms` (0 = without end), but not beyond the end of the whole exchange.
+    fn within_total(&self, after_ms: u64) -> u64 {
+        let total_ms = self.total_at_ms.saturating_sub(clock::now_ms()).max(1);
+        match (self.total_at_ms, after_ms) {
             (0, _) => after_ms,
             (_, 0) => total_ms,
             _ => after_ms.min(total_ms),
-        };
-        self.client.deadline.arm(now_ms, after_ms);
+        }
     }
 
     pub(crate) fn upstream_error(&self, error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::TimedOut if self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms => {
-                Failure::TOTAL_TIMEOUT
-            }
+            io::ErrorKind::TimedOut if self.is_over() => Failure::TOTAL_TIMEOUT,
             io::ErrorKind::TimedOut => Failure::RESPONSE_TIMEOUT,
             io::ErrorKind::UnexpectedEof => Failure::UPSTREAM_CLOSED,
             _ => Failure::UPSTREAM_RESET,
@@ -321,8 +340,9 @@ impl Journey<'_> {
                 released.await;
             }
         };
-        let limit = Duration::from_millis(queue.timeout_ms);
-        tokio::time::timeout(limit, search).await.map_err(|_| Failure::QUEUE_TIMEOUT)
+        let limit = Duration::from_millis(self.within_total(queue.timeout_ms));
+        let late = |_| if self.is_over() { Failure::TOTAL_TIMEOUT } else { Failure::QUEUE_TIMEOUT };
+        tokio::time::timeout(limit, search).await.map_err(late)
     }
 
     fn repeats_statuses(&self) -> bool {
@@ -333,7 +353,7 @@ impl Journey<'_> {
         let retry = &self.route.retry;
         let repeatable = self.exchange.repeatable;
         let allowed = match (miss.stage, miss.failure) {
-            (Stage::Committed, _) => false,
+            (Stage::Committed, _) | (_, Failure::TOTAL_TIMEOUT) => false,
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,
@@ -351,11 +371,10 @@ impl Journey<'_> {
         allowed && self.pool.may_retry(clock::now_ns())
     }
 
-    /// Exponential backoff with full jitter.
+    /// Exponential backoff with full jitter, after so many retries.
     async fn pause(&self, retries: u32) {
         let retry = &self.route.retry;
-        let ceiling_ms =
-            retry.backoff_ms.saturating_mul(1 << (retries - 1).min(16)).min(retry.backoff_max_ms);
+        let ceiling_ms = retry.backoff_ms.saturating_mul(1 << retries.min(16)).min(retry.backoff_max_ms);
         if ceiling_ms > 0 {
             Box::pin(tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms)))).await;
         }

@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 
 use trunkline_filter::Networks;
-use trunkline_http::{Field, RequestHead, encode, find};
+use trunkline_http::{Field, RequestHead, Version, encode, find};
 
 use crate::plan::{self, ForwardingStyle};
 
 pub(crate) struct Forwarding {
     pub(crate) style: ForwardingStyle,
     trusted: Networks,
-    /// ` 1.1 name`, ready for use.
-    via: Option<Vec<u8>>,
+    /// `1.0 name` and `1.1 name`, ready for use.
+    via: Option<[Vec<u8>; 2]>,
 }
 
 /// The other end of a client connection; its text is made once per connection.
@@ -31,7 +31,8 @@ impl Peer {
 impl Forwarding {
     pub(crate) fn compile(plan: &plan::Forwarding) -> Result<Self, String> {
         let trusted = Networks::parse(&plan.trusted).map_err(|wrong| describe(&wrong))?;
-        let via = plan.via.as_ref().map(|name| format!("1.1 {name}").into_bytes());
+        let line = |name: &String| ["1.0", "1.1"].map(|version| format!("{version} {name}").into_bytes());
+        let via = plan.via.as_ref().map(line);
         Ok(Self { style: plan.style, trusted, via })
     }
 
@@ -73,7 +74,7 @@ impl Forwarding {
             ForwardingStyle::Forwarded => forwarded(out, head, peer, trusted),
             ForwardingStyle::Off => {}
         }
-        if let Some(via) = &self.via {
+        if let Some(via) = self.via(head.version) {
             chain(
                 out,
                 "Via",
@@ -83,9 +84,10 @@ impl Forwarding {
         }
     }
 
-    /// The `Via` of a response.
-    pub(crate) fn via(&self) -> Option<&[u8]> {
-        self.via.as_deref()
+    /// Our part of `Via`, with the version that the message was received with (RFC 9110 §7.6.3).
+    pub(crate) fn via(&self, received: Version) -> Option<&[u8]> {
+        let [http10, http11] = self.via.as_ref()?;
+        Some(if received == Version::Http10 { http10 } else { http11 })
     }
 }
 

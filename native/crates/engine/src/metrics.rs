@@ -115,7 +115,7 @@ type Pick<T> = fn(&T) -> u64;
 
 const BYTES: [(&str, &str, Pick<RouteCells>); 2] = [
     ("trunkline_request_body_bytes_total", "Body bytes received.", |cells| cells.request_bytes.get()),
-    ("trunkline_response_bytes_total", "Bytes sent to clients.", |cells| cells.response_bytes.get()),
+    ("trunkline_response_body_bytes_total", "Body bytes sent.", |cells| cells.response_bytes.get()),
 ];
 
 const SERVER_COUNTERS: [(&str, &str, Pick<ServerCells>); 5] = [

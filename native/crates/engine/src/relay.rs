@@ -43,7 +43,7 @@ impl Journey<'_> {
             Some(length) => {
                 let excess = rest.filled().len() > length;
                 rest.truncate(length);
-                tally.response_bytes = (reply.head.len() + length) as u64;
+                tally.response_bytes = length as u64;
                 self.send_whole(&reply.head, &mut rest).await?;
                 excess
             }
@@ -62,6 +62,7 @@ impl Journey<'_> {
         }
         let mut slices = [IoSlice::new(head), IoSlice::new(rest.filled())];
         let client = self.client;
+        self.rearm();
         client
             .transport
             .write_all_vectored(&mut slices, &client.deadline)
@@ -100,8 +101,7 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut remaining = length.saturating_sub(first.filled().len() as u64);
-        tally.response_bytes = (head.len() + first.filled().len()) as u64;
-        self.rearm();
+        tally.response_bytes = first.filled().len() as u64;
         self.send_whole(head, &mut first).await?;
         drop(first);
         if remaining >= SPLICE_FROM
@@ -140,6 +140,7 @@ impl Journey<'_> {
                 return Err(Failure::RESPONSE_TRUNCATED);
             }
             remaining -= count;
+            self.rearm();
             let drained = pipe.drain(&client.transport, remaining > 0, &client.deadline).await;
             drained.map_err(|error| client_error(&error))?;
             tally.response_bytes += count;
@@ -158,12 +159,10 @@ impl Journey<'_> {
     ) -> Result<bool, Failure> {
         let mut out = reply.head.to_vec();
         let mut block = first;
-        self.rearm();
         loop {
             let moved = reply.body.transfer(&mut block, reply.sink, &mut out);
             self.to_client(&out).await?;
-            tally.response_bytes += out.len() as u64;
-            moved?;
+            tally.response_bytes += moved?;
             if reply.body.is_done() {
                 return Ok(!block.is_empty());
             }
@@ -174,7 +173,6 @@ impl Journey<'_> {
             if self.read_body(connection, &mut block, room).await? == 0 {
                 reply.body.close(reply.sink, &mut out)?;
                 self.to_client(&out).await?;
-                tally.response_bytes += out.len() as u64;
                 return Ok(false);
             }
         }
@@ -199,8 +197,20 @@ impl Journey<'_> {
         Ok(count)
     }
 
+    /// Writes to the client. Nearly always everything fits at once; only what does not has to be waited for.
+    pub(crate) async fn to_client(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let client = self.client;
+        let sent = client.transport.write_now(bytes).map_err(|error| client_error(&error))?;
+        let rest = bytes.get(sent..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.rearm();
+        client.transport.write_all(rest, &client.deadline).await.map_err(|error| client_error(&error))
+    }
+
     fn rearm(&self) {
-        self.arm(clock::now_ms(), self.route.timeouts.body_idle_ms);
+        self.client.deadline.arm(clock::now_ms(), self.route.timeouts.body_idle_ms);
     }
 
     async fn tunnel(
@@ -211,16 +221,17 @@ impl Journey<'_> {
         early: Option<&mut Block>,
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
-        self.rearm();
         self.to_client(&reply.head).await?;
         let early = early.map_or_else(Block::ordinary, |block| std::mem::replace(block, Block::ordinary()));
         let client = self.client;
+        // A tunnel lives as long as something moves, whatever its route says about the time for an answer.
+        client.deadline.limit(0);
         let idle_ms = client.listener.timeouts.tunnel_idle_ms;
         let carried =
             tunnel::run(&client.transport, &connection.transport, early, rest, &client.deadline, idle_ms)
                 .await;
         self.progress.bytes.set(carried.up);
-        tally.response_bytes = reply.head.len() as u64 + carried.down;
+        tally.response_bytes = carried.down;
         tally.ended_ns = clock::now_ns();
         if carried.idle {
             tally.failure = Some(Failure::TUNNEL_IDLE);

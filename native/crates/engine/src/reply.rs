@@ -133,11 +133,12 @@ fn translate(
         !matches!(header.field, Field::HopByHop | Field::Framing) && !edits.removes(header.name)
     });
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
-    if let Some(via) = forwarding.via() {
+    if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }
     if !tunnels {
-        encode::framing(&mut out, declared, head.content_length);
+        // RFC 9110 §8.6: no Content-Length in 204.
+        encode::framing(&mut out, declared, head.content_length.filter(|_| head.status != 204));
     }
     connection_line(&mut out, head, tunnels, closes, exchange.facts.http10);
     out.extend_from_slice(b"\r\n");

@@ -19,7 +19,10 @@ pub(crate) struct Tally {
     pub(crate) status: u16,
     pub(crate) failure: Option<Failure>,
     pub(crate) response_bytes: u64,
-    pub(crate) upstream_ns: Option<u64>,
+    /// When the last server was chosen.
+    pub(crate) chosen_ns: u64,
+    /// From then to the head of its response.
+    pub(crate) first_byte_ns: Option<u64>,
     pub(crate) retries: u32,
     pub(crate) server: Option<Rc<LocalServer>>,
     /// For the log, beyond the reason.
@@ -61,7 +64,7 @@ impl Client {
             self.note_failure(failure, route, tally);
         }
         if self.listener.access_log && self.worker.log.borrow().is_some() {
-            self.log(facts, block, route, tally, filters, duration_ns);
+            self.log(facts, block, route, tally, filters, ended_ns);
         }
     }
 
@@ -80,7 +83,7 @@ impl Client {
         route: Option<usize>,
         tally: &Tally,
         filters: Option<&trunkline_filter::Exchange>,
-        duration_ns: u64,
+        ended_ns: u64,
     ) {
         let route = route.and_then(|route| self.listener.routes.get(route));
         let mut log = self.worker.log.borrow_mut();
@@ -95,9 +98,9 @@ impl Client {
             status: tally.status,
             request_bytes: facts.body_bytes,
             response_bytes: tally.response_bytes,
-            duration_ns,
-            upstream_ns: tally.upstream_ns,
-            first_byte_ns: None,
+            duration_ns: ended_ns.saturating_sub(facts.started_ns),
+            upstream_ns: tally.first_byte_ns.map(|_| ended_ns.saturating_sub(tally.chosen_ns)),
+            first_byte_ns: tally.first_byte_ns,
             retries: tally.retries,
             route: route.map_or("", |route| &route.name),
             pool: route.map_or("", |route| &route.pool.name),

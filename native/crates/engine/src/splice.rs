@@ -99,6 +99,7 @@ impl Pipe {
             })
             .await?;
             self.held -= count;
+            deadline.restart();
         }
         Ok(())
     }

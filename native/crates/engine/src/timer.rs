@@ -123,6 +123,10 @@ fn wake(slot: &Slot) {
 pub(crate) struct Deadline {
     timer: Rc<Timer>,
     slot: Rc<Slot>,
+    /// How long a step may take, as last armed.
+    step_ms: Cell<u64>,
+    /// No step ends later than this.
+    limit_ms: Cell<u64>,
 }
 
 impl Deadline {
@@ -132,17 +136,34 @@ impl Deadline {
             queued_ms: Cell::new(u64::MAX),
             waker: RefCell::new(None),
         };
-        Self { timer: Rc::clone(timer), slot: Rc::new(slot) }
+        Self {
+            timer: Rc::clone(timer),
+            slot: Rc::new(slot),
+            step_ms: Cell::new(0),
+            limit_ms: Cell::new(NEVER_MS),
+        }
     }
 
-    /// Moves the deadline to `after_ms` from `now_ms`; 0 = no deadline.
+    /// From now on no deadline is later than `at_ms`; 0 = no such limit.
+    pub(crate) fn limit(&self, at_ms: u64) {
+        self.limit_ms.set(if at_ms == 0 { NEVER_MS } else { at_ms });
+    }
+
+    /// Moves the deadline to `after_ms` from `now_ms`; 0 = no deadline but the limit.
     pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
+        self.step_ms.set(after_ms);
         // The + 1 makes up for the truncation of the clock: never early.
         let at_ms = if after_ms == 0 { NEVER_MS } else { now_ms.saturating_add(after_ms) + 1 };
+        let at_ms = at_ms.min(self.limit_ms.get());
         self.slot.deadline_ms.set(at_ms);
         if at_ms < self.slot.queued_ms.get() {
             self.timer.enqueue(&self.slot, at_ms);
         }
+    }
+
+    /// Something moved: the next step has as long as the last one had.
+    pub(crate) fn restart(&self) {
+        self.arm(clock::now_ms(), self.step_ms.get());
     }
 
     /// Ready once the deadline has passed; else the task is woken then.
@@ -194,6 +215,20 @@ mod tests {
         timer.fire(1_012);
         assert!(expired(&deadline));
         deadline.arm(1_012, 0);
+        timer.fire(100_000);
+        assert!(!expired(&deadline));
+    }
+
+    #[test]
+    fn no_step_ends_later_than_the_limit() {
+        let timer = Rc::new(Timer::default());
+        let deadline = Deadline::new(&timer);
+        deadline.limit(1_100);
+        deadline.arm(1_090, 50);
+        timer.fire(1_100);
+        assert!(expired(&deadline));
+        deadline.limit(0);
+        deadline.arm(1_100, 0);
         timer.fire(100_000);
         assert!(!expired(&deadline));
     }

@@ -4,9 +4,10 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::Interest;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::timer::Deadline;
@@ -74,10 +75,11 @@ impl Transport {
         let _ = self.stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
-    /// True if an idle connection can still be used: nothing to read means open and quiet. Costs no system call, because
-    /// the event loop has already noted a FIN, a reset or stray bytes.
+    /// True if an idle connection can still be used: nothing to read means open and quiet. The event loop has already noted a FIN, a
+    /// reset or stray bytes; the kernel is only asked when its note may be old, after a read that exactly filled its buffer.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+        let mut context = Context::from_waker(Waker::noop());
+        self.stream.poll_peek(&mut context, &mut ReadBuf::new(&mut [0])).is_pending()
     }
 
     /// Reads some bytes; 0 = the peer has finished sending.
@@ -98,11 +100,22 @@ impl Transport {
         .await
     }
 
-    /// Writes everything.
+    /// Writes what fits without waiting.
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            done => done,
+        }
+    }
+
+    /// Writes everything; the deadline is for each step.
     pub(crate) async fn write_all(&self, mut bytes: &[u8], deadline: &Deadline) -> io::Result<()> {
         while !bytes.is_empty() {
             let count = self.write(&[IoSlice::new(bytes)], deadline).await?;
             bytes = bytes.get(count..).unwrap_or_default();
+            if !bytes.is_empty() {
+                deadline.restart();
+            }
         }
         Ok(())
     }
@@ -116,6 +129,9 @@ impl Transport {
         while !slices.is_empty() {
             let count = self.write(slices, deadline).await?;
             IoSlice::advance_slices(&mut slices, count);
+            if !slices.is_empty() {
+                deadline.restart();
+            }
         }
         Ok(())
     }
@@ -133,6 +149,27 @@ impl Transport {
     pub(crate) fn finish(&self) {
         let _ = socket2::SockRef::from(&self.stream).shutdown(Shutdown::Write);
     }
+}
+
+/// At most so many bytes wait in the kernel without having been sent; 128 KB is the advice of the option's author.
+const UNSENT_BYTES: libc::c_int = 128 * 1024;
+
+/// Limits what the kernel takes of us before the peer makes room (`TCP_NOTSENT_LOWAT`); connections inherit it from their listener. By
+/// default a socket takes 4 MB and is writable again when a third of it has gone: ten thousand slow readers would hold 40 GB, and one
+/// that reads 20 KB/s would look dead for a minute.
+pub(crate) fn limit_unsent(socket: &impl AsRawFd) -> io::Result<()> {
+    let value = UNSENT_BYTES;
+    // SAFETY: the descriptor is open while `socket` is borrowed; pointer and length are those of a live c_int.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            std::ptr::from_ref(&value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// What a wait that is not over becomes: pending, or timed out.

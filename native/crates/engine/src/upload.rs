@@ -49,7 +49,7 @@ impl Journey<'_> {
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
     ) -> Result<Relayed, Miss> {
-        self.send(connection).await.map_err(Miss::committed)?;
+        self.send(connection, tally.chosen_ns).await.map_err(Miss::committed)?;
         let deadline = Deadline::new(&self.client.worker.timer);
         let upload = Upload { journey: self, upstream: &connection.transport, deadline };
         let mut up = pin!(upload.run(block));
@@ -151,7 +151,7 @@ impl Upload<'_, '_> {
         let now_ms = clock::now_ms();
         self.deadline.arm(now_ms, self.journey.client.listener.timeouts.body_idle_ms);
         if !self.journey.progress.answered.get() {
-            self.journey.arm(now_ms, self.journey.route.timeouts.response_head_ms);
+            self.journey.client.deadline.arm(now_ms, self.journey.route.timeouts.response_head_ms);
         }
     }
 }

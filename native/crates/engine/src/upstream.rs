@@ -14,7 +14,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::plan::KeepAlive;
 use crate::snapshot::{Pool, Server};
-use crate::transport::Transport;
+use crate::transport::{Transport, limit_unsent};
 
 pub(crate) struct LocalPool {
     pub(crate) pool: Arc<Pool>,
@@ -102,7 +102,7 @@ impl LocalServer {
         let limit =
             if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
         let stream = match tokio::time::timeout(limit, connecting).await {
-            Ok(Ok(stream)) => Transport::new(stream),
+            Ok(Ok(stream)) => limit_unsent(&stream).and_then(|()| Transport::new(stream)),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };

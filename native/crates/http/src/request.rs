@@ -200,7 +200,7 @@ impl<'b> Scan<'b> {
         let authority = self.authority(version, parts.authority)?;
         let framing = self.body_framing(version, method)?;
         let keep_alive = !self.close && (version == Version::Http11 || self.keep_alive);
-        let upgrade = self.upgrade_token(version);
+        let upgrade = self.upgrade_token(version).filter(|_| framing == Framing::None);
         Ok(RequestHead {
             method,
             target: raw_target,
@@ -252,7 +252,8 @@ impl<'b> Scan<'b> {
         Ok(framing)
     }
 
-    /// h2c is never passed on: behind a proxy it opens a tunnel around every rule (the h2c smuggling attack).
+    /// h2c is never passed on: behind a proxy it opens a tunnel around every rule (the h2c smuggling attack). Nor is an offer with
+    /// a body: it would have to end before the protocol changes, and no client does that.
     fn upgrade_token(&self, version: Version) -> Option<&'b [u8]> {
         let token = self.upgrade.filter(|_| self.connection_upgrade && version == Version::Http11)?;
         let mut plain = !token.is_empty();

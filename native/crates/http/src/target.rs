@@ -28,7 +28,7 @@ pub(crate) fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Rea
     if target == "*" && method == "OPTIONS" {
         return Ok(Target { authority: None, path: "*", query: None });
     }
-    absolute_form(target)
+    absolute_form(method, target)
 }
 
 /// Visible ASCII without `#` (a fragment is never sent, RFC 9110 §7.1) and without `\`, which some servers read as `/`.
@@ -51,7 +51,7 @@ fn authority_form(target: &str) -> Result<Target<'_>, Reason> {
     Ok(Target { authority: Some(target), path: "", query: None })
 }
 
-fn absolute_form(target: &str) -> Result<Target<'_>, Reason> {
+fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
     let (scheme, rest) = target.split_once("://").ok_or(Reason::BadTarget)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(Reason::BadTarget);
@@ -61,8 +61,13 @@ fn absolute_form(target: &str) -> Result<Target<'_>, Reason> {
     if !is_authority(authority) {
         return Err(Reason::BadTarget);
     }
-    let (path, query) = split_query(tail);
-    Ok(Target { authority: Some(authority), path: if path.is_empty() { "/" } else { path }, query })
+    let (path, query) = match split_query(tail) {
+        // RFC 9112 §3.2.4: OPTIONS of a server as a whole.
+        ("", None) if method == "OPTIONS" => ("*", None),
+        ("", query) => ("/", query),
+        parts => parts,
+    };
+    Ok(Target { authority: Some(authority), path, query })
 }
 
 /// `uri-host [":" port]` without userinfo (RFC 9110 §4.2.4, §7.2).

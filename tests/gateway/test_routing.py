@@ -5,6 +5,7 @@ import pytest
 from testkit.client import Client
 from testkit.gateway import Gateway, seen
 from testkit.ports import free_port
+from testkit.upstream import Upstream
 
 # API → its keys. The targets below are asked of all of them together.
 APIS = {
@@ -137,12 +138,36 @@ def test_headers_for_the_back_end(gateway: Gateway) -> None:
     assert request.values("x-many") == ["0", "1", "http"]
 
 
-@pytest.mark.parametrize("target", ["/%2e%2e%2fadmin", "/..%2Fadmin", "/a%2F..%2Fb", "/x?h=a/b"])
-def test_nothing_dangerous_is_built_of_what_a_client_sent(gateway: Gateway, target: str) -> None:
-    gateway.serve({"it": 'path = "/{id}"\nbackend = { path = "/in/{id}", host = "{query.h}" }'})
+UNSAFE = {
+    # keys of the back end, target
+    "parent": ('path = "/in/{query.p}"', "/?p=.."),
+    "encoded parent": ('path = "/in/{query.p}"', "/?p=%2e%2E"),
+    "here": ('path = "/in/{query.p}/x"', "/?p=."),
+    "out of two values": ('path = "/in/{query.p}{query.q}"', "/?p=.&q=."),
+    "a host with a path": ('host = "{query.h}"', "/?h=a/b"),
+    "a host with a user": ('host = "{query.h}.internal"', "/?h=x@y"),
+    "a host with a line end": ('host = "{query.h}"', "/?h=a%0d%0aX:%20y"),
+    "no host": ('host = "{query.h}"', "/"),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_what_a_client_sent_builds_nothing_dangerous(
+    gateway: Gateway, upstream: Upstream, name: str
+) -> None:
+    keys, target = UNSAFE[name]
+    gateway.serve({"it": f"backend = {{ {keys} }}"})
+    before = len(upstream.requests)
     answer = gateway.ask(target)
     assert (answer.status, answer.body) == (400, b'{"error":"rewrite_unsafe","status":400}')
     assert gateway.failures(reason="rewrite_unsafe") == 1
+    assert len(upstream.requests) == before
+
+
+def test_a_value_stays_one_segment(gateway: Gateway) -> None:
+    gateway.serve({"it": 'backend.path = "/in/{query.p}/end"'})
+    request = seen(gateway.ask("/?p=../admin?x=y%23z%20%25"))
+    assert request.target == "/in/..%2Fadmin%3Fx%3Dy%23z%20%25/end?p=../admin?x=y%23z%20%25"
 
 
 def test_nobody_takes_it(gateway: Gateway) -> None:

@@ -65,12 +65,23 @@ impl Chain {
             if let Verdict::Respond(refusal) = filter.request(request, exchange, now_ns) {
                 // The upstream is not asked, so the breakers that let this request pass have nothing to learn from it.
                 self.abandon(exchange);
+                self.conceal_from(position, request, exchange);
                 return Verdict::Respond(refusal);
             }
         }
         // What is edited from here on, by a rewrite, comes after every filter.
         exchange.enter(u8::MAX);
         Verdict::Continue
+    }
+
+    /// A refused request is logged too, and its key must not be, though the filter that knows where keys come may not have run.
+    #[cold]
+    fn conceal_from(&self, position: u8, request: &Request<'_>, exchange: &mut Exchange) {
+        for filter in self.filters.iter().skip(usize::from(position)) {
+            if let Filter::ApiKey(filter) = filter {
+                filter.conceal(request, exchange);
+            }
+        }
     }
 
     /// The response phase. `status`: the upstream's, or `None` if it gave no answer; `latency_ns`: from the request sent to

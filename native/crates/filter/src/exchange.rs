@@ -8,6 +8,7 @@ use trunkline_breaker::Permit;
 
 use crate::Request;
 use crate::edits::Edits;
+use crate::query::is_named;
 use crate::template::Facts;
 
 /// Names and ids up to here need no allocation; a UUID takes 36.
@@ -20,13 +21,20 @@ pub struct Exchange {
     pub(crate) request_id: ShortText,
     pub(crate) upstream: Edits,
     pub(crate) response: Edits,
-    /// Query parameters that the upstream must not see, because a credential came in them.
-    pub(crate) hidden_query: SmallVec<[Arc<str>; 1]>,
+    pub(crate) credentials: SmallVec<[QueryCredential; 1]>,
     pub(crate) permits: SmallVec<[(u8, Permit); 1]>,
     /// The filter that is running.
     pub(crate) position: u8,
     delay_ns: u64,
     body_limit: u64,
+}
+
+/// A query parameter of this request in which a credential came: no log shows it.
+#[derive(Debug)]
+pub(crate) struct QueryCredential {
+    pub(crate) name: Arc<str>,
+    /// Whether the upstream gets it nevertheless.
+    pub(crate) forward: bool,
 }
 
 impl Default for Exchange {
@@ -36,7 +44,7 @@ impl Default for Exchange {
             request_id: ShortText::new(),
             upstream: Edits::default(),
             response: Edits::reversed(),
-            hidden_query: SmallVec::new(),
+            credentials: SmallVec::new(),
             permits: SmallVec::new(),
             position: 0,
             delay_ns: 0,
@@ -52,7 +60,7 @@ impl Exchange {
         self.request_id.clear();
         self.upstream.clear();
         self.response.clear();
-        self.hidden_query.clear();
+        self.credentials.clear();
         self.permits.clear();
         self.position = 0;
         self.delay_ns = 0;
@@ -91,7 +99,20 @@ impl Exchange {
 
     /// Whether the query string must be rewritten although the route has no rewrite of its own.
     pub fn hides_query(&self) -> bool {
-        !self.hidden_query.is_empty()
+        self.credentials.iter().any(|credential| !credential.forward)
+    }
+
+    /// Names, decoded, of the query parameters that carry a credential and must not be logged: those of an `api_key` filter,
+    /// whether it admitted the request, refused it or never saw it because a filter before it refused. Complete after the
+    /// request phase; compare with [`crate::is_named`].
+    pub fn hidden_query(&self) -> impl Iterator<Item = &str> {
+        self.credentials.iter().map(|credential| &*credential.name)
+    }
+
+    /// Whether the upstream must not see the parameter of this raw name.
+    pub(crate) fn withholds(&self, raw: &str) -> bool {
+        let is_meant = |credential: &QueryCredential| is_named(raw, &credential.name);
+        self.credentials.iter().any(|credential| !credential.forward && is_meant(credential))
     }
 
     pub(crate) fn enter(&mut self, position: u8) {

@@ -45,6 +45,7 @@ pub use exchange::Exchange;
 pub use explain::{Explained, Outlook};
 pub use filters::request_id::RequestIds;
 pub use networks::Networks;
+pub use query::is_named;
 pub use reason::Reason;
 pub use request::Request;
 pub use rewrite::Rewrite;

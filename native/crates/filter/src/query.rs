@@ -11,7 +11,7 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 }
 
 /// Whether a raw name means `name`: `api%5Fkey` is `api_key` to every upstream, so it is here.
-pub(crate) fn is_named(raw: &str, name: &str) -> bool {
+pub fn is_named(raw: &str, name: &str) -> bool {
     raw == name || decode_query(raw.as_bytes()).eq(name.bytes())
 }
 

@@ -45,9 +45,7 @@ impl Rewrite {
     pub fn compile(route: &str, plan: &plan::Rewrite) -> Result<Self, Vec<Error>> {
         let mut errors = Vec::new();
         let mut site = Site { route, filter: None, errors: &mut errors };
-        if plan.method.as_deref().is_some_and(|method| !is_token(method)) {
-            site.error("method", "a method is one word of letters");
-        }
+        check_method(plan.method.as_deref(), &mut site);
         let host = plan.host.as_ref();
         let rewrite = Self {
             method: plan.method.clone(),
@@ -62,11 +60,6 @@ impl Rewrite {
     /// The upstream's method, if it is not the client's.
     pub fn method(&self) -> Option<&str> {
         self.method.as_deref()
-    }
-
-    /// Whether [`Rewrite::target`] gives anything but the normalised path and the client's query.
-    pub fn changes_target(&self, exchange: &Exchange) -> bool {
-        self.path.changes() || self.query.changes() || exchange.hides_query()
     }
 
     /// Appends path and query, in origin-form (RFC 9112 §3.2.1), without what filters have hidden.
@@ -124,10 +117,6 @@ impl PathRewrite {
             site.error("path", "must begin with a slash");
         }
         site.take("path", Template::parse(path, Place::Path)).map_or_else(Self::default, Self::Template)
-    }
-
-    fn changes(&self) -> bool {
-        !matches!(self, Self::Prefix { strip, add } if strip.is_empty() && add.is_empty())
     }
 
     fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
@@ -196,9 +185,21 @@ impl QueryRewrite {
 
     fn drops(&self, raw: &str, exchange: &Exchange) -> bool {
         let named = |name: &str| query::is_named(raw, name);
-        exchange.hidden_query.iter().any(|name| named(name))
+        exchange.withholds(raw)
             || self.remove.iter().any(|name| named(name))
             || self.set.iter().any(|(name, _)| named(name))
+    }
+}
+
+/// The answer must fit the request that the client made: that to a HEAD lacks the body that a GET waits for (RFC 9110 §9.3.2),
+/// that to a CONNECT begins a tunnel (§9.3.6).
+fn check_method(method: Option<&str>, site: &mut Site<'_>) {
+    match method {
+        Some(method @ ("HEAD" | "CONNECT")) => {
+            site.error("method", format!("the response to {method} cannot answer a request of another method"));
+        }
+        Some(method) if !is_token(method) => site.error("method", "a method is one word of letters"),
+        _ => {}
     }
 }
 

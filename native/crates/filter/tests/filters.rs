@@ -162,6 +162,26 @@ fn a_key_is_forwarded_on_request() {
     let chain = chain(r#"[{"type":"api_key","header":"X-API-Key","query":"k","forward":true}]"#);
     let outcome = send(&chain, "GET /?k=key-of-app");
     assert!(outcome.exchange.upstream_edits().is_empty() && !outcome.exchange.hides_query());
+    assert_eq!(outcome.exchange.hidden_query().collect::<Vec<_>>(), ["k"]);
+}
+
+#[test]
+fn a_key_in_the_query_is_never_logged() {
+    let key = r#"{"type":"api_key","query":"k"}"#;
+    let deny = r#"{"type":"ip_access","deny":["192.0.2.0/24"]}"#;
+    let cases = [
+        (format!("[{key}]"), "GET /?k=key-of-app", "continue", 1),
+        (format!("[{key}]"), "GET /?%6B=unknown&other=1", "api_key_unknown", 1),
+        (format!("[{key}]"), "GET /?k=one&k=two", "credentials_repeated", 1),
+        (format!("[{deny},{key}]"), "GET /?k=key-of-app", "ip_denied", 1),
+        (format!("[{deny},{key}]"), "GET /?other=1", "ip_denied", 0),
+    ];
+    for (filters, text, reason, hidden) in cases {
+        let outcome = send(&chain(&filters), text);
+        assert_eq!(outcome.reason(), reason, "{text}");
+        let names: Vec<_> = outcome.exchange.hidden_query().collect();
+        assert_eq!(names, vec!["k"; hidden], "{filters} {text}");
+    }
 }
 
 #[test]

@@ -71,7 +71,6 @@ fn a_key_that_came_in_the_query_goes_no_further() {
         let mut exchange = Exchange::default();
         chain.request(request, &mut exchange, 0);
         let (rewrite, mut out) = (Rewrite::default(), Vec::new());
-        assert!(rewrite.changes_target(&exchange) && !rewrite.changes_target(&Exchange::default()));
         rewrite.target(request, &exchange, &mut out).unwrap();
         assert_eq!(out, b"/a?x=1&y");
     });

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::consumers::Consumers;
 use crate::environment::Environment;
 use crate::error::Site;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, QueryCredential};
 use crate::header_edits::check_name;
 use crate::percent::decode_query;
 use crate::plan;
@@ -59,9 +59,12 @@ impl ApiKey {
         match self.identify(request) {
             Ok(consumer) => {
                 exchange.set_consumer(self.consumers.name(consumer));
-                if !self.forward {
-                    self.hide(request, exchange);
+                if !self.forward
+                    && let Some(name) = &self.header
+                {
+                    exchange.upstream.remove(name);
                 }
+                self.conceal(request, exchange);
                 Verdict::Continue
             }
             Err(reason) => {
@@ -97,14 +100,12 @@ impl ApiKey {
         }
     }
 
-    fn hide(&self, request: &Request<'_>, exchange: &mut Exchange) {
-        if let Some(name) = &self.header {
-            exchange.upstream.remove(name);
-        }
+    /// Keeps a key in the query from logs and, unless the plan says `forward`, from the upstream.
+    pub(crate) fn conceal(&self, request: &Request<'_>, exchange: &mut Exchange) {
         if let (Some(name), Some(all)) = (&self.query, request.head.query)
             && query::find(all, name).is_some()
         {
-            exchange.hidden_query.push(Arc::clone(name));
+            exchange.credentials.push(QueryCredential { name: Arc::clone(name), forward: self.forward });
         }
     }
 }

@@ -196,7 +196,10 @@ impl QueryRewrite {
 fn check_method(method: Option<&str>, site: &mut Site<'_>) {
     match method {
         Some(method @ ("HEAD" | "CONNECT")) => {
-            site.error("method", format!("the response to {method} cannot answer a request of another method"));
+            site.error(
+                "method",
+                format!("the response to {method} cannot answer a request of another method"),
+            );
         }
         Some(method) if !is_token(method) => site.error("method", "a method is one word of letters"),
         _ => {}

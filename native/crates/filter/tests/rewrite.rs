@@ -106,6 +106,8 @@ fn hosts_methods_and_headers() {
 fn mistakes_name_their_key() {
     let cases = [
         (json!({"method": "GE T"}), "method"),
+        (json!({"method": "HEAD"}), "method"),
+        (json!({"method": "CONNECT"}), "method"),
         (json!({"path": "users"}), "path"),
         (json!({"path": "/a?b=1"}), "path"),
         (json!({"path": "/a b"}), "path"),

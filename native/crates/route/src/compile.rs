@@ -1,7 +1,7 @@
 //! From a list of routes to a [`Router`]: parse everything, report every error, sort once, build.
 
 use crate::definition::{Predicate, Route};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::host::Host;
 use crate::keyed::Keyed;
 use crate::method;
@@ -46,70 +46,89 @@ impl Router {
     /// Builds the table. All errors of all routes are returned, each naming its route.
     pub fn compile(routes: Vec<Route>) -> Result<Self, Vec<Error>> {
         let mut errors = Vec::new();
-        let plans: Vec<Option<Plan>> = routes.iter().map(|route| plan(route, &mut errors)).collect();
+        let plan = |(index, route)| Site { index, route, errors: &mut errors }.plan();
+        let plans: Vec<Option<Plan>> = routes.iter().enumerate().map(plan).collect();
         let Some(plans) = plans.into_iter().collect::<Option<Vec<Plan>>>() else { return Err(errors) };
         errors.extend(same::errors(&routes, &plans));
         if errors.is_empty() { Ok(build(routes, plans)) } else { Err(errors) }
     }
 }
 
-/// The parsed route, or none and its errors added to the list.
-fn plan(route: &Route, errors: &mut Vec<Error>) -> Option<Plan> {
-    let before = errors.len();
-    let hosts = hosts(route, errors);
-    for method in route.methods.iter().filter(|method| !is_token(method)) {
-        errors.push(Error::Method { route: route.name.clone(), method: method.clone() });
-    }
-    let path = path(route, errors);
-    let headers = checks(route, &route.headers, true, errors);
-    let query = checks(route, &route.query, false, errors);
-    let methods = route.methods.iter().map(|method| method.as_str().into()).collect();
-    if errors.len() > before { None } else { Some(Plan { hosts, methods, path: path?, headers, query }) }
+/// The route that is being parsed, and where its errors go.
+struct Site<'a> {
+    index: usize,
+    route: &'a Route,
+    errors: &'a mut Vec<Error>,
 }
 
-fn hosts(route: &Route, errors: &mut Vec<Error>) -> Box<[Host]> {
-    let mut hosts = Vec::new();
-    for text in &route.hosts {
-        match Host::parse(text) {
-            Ok(host) => hosts.push(host),
-            Err(why) => errors.push(Error::Host { route: route.name.clone(), host: text.clone(), why }),
+impl Site<'_> {
+    fn error(&mut self, key: impl Into<String>, fault: Fault) {
+        self.errors.push(Error { route: self.index, key: key.into(), name: self.route.name.clone(), fault });
+    }
+
+    /// The parsed route, or none and its errors added to the list.
+    fn plan(mut self) -> Option<Plan> {
+        let (before, route) = (self.errors.len(), self.route);
+        let hosts = self.hosts();
+        for (number, method) in route.methods.iter().enumerate().filter(|(_, method)| !is_token(method)) {
+            self.error(format!("methods[{number}]"), Fault::Method(method.clone()));
+        }
+        let path = self.path();
+        let headers = self.checks("headers", &route.headers, true);
+        let query = self.checks("query", &route.query, false);
+        let methods = route.methods.iter().map(|method| method.as_str().into()).collect();
+        if self.errors.len() > before {
+            None
+        } else {
+            Some(Plan { hosts, methods, path: path?, headers, query })
         }
     }
-    if route.hosts.is_empty() {
-        hosts.push(Host::Any);
+
+    fn hosts(&mut self) -> Box<[Host]> {
+        let mut hosts = Vec::new();
+        for (number, text) in self.route.hosts.iter().enumerate() {
+            match Host::parse(text) {
+                Ok(host) => hosts.push(host),
+                Err(why) => self.error(format!("hosts[{number}]"), Fault::Host { host: text.clone(), why }),
+            }
+        }
+        if self.route.hosts.is_empty() {
+            hosts.push(Host::Any);
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts.into_boxed_slice()
     }
-    hosts.sort_unstable();
-    hosts.dedup();
-    hosts.into_boxed_slice()
+
+    fn path(&mut self) -> Option<Path> {
+        let text = self.route.path.text().to_owned();
+        let fault = |refused| match refused {
+            Refused::Path(why) => Fault::Path { path: text, why },
+            Refused::Regex(why) => Fault::Regex { pattern: text, why },
+        };
+        Path::parse(&self.route.path).map_err(|refused| self.error("path", fault(refused))).ok()
+    }
+
+    fn checks(&mut self, field: &str, predicates: &[Predicate], is_header: bool) -> Box<[Check]> {
+        let mut checks = Vec::with_capacity(predicates.len());
+        for (number, predicate) in predicates.iter().enumerate() {
+            match check(predicate, is_header) {
+                Ok(check) => checks.push(check),
+                Err(fault) => self.error(format!("{field}[{number}]"), fault),
+            }
+        }
+        checks.into_boxed_slice()
+    }
 }
 
-fn path(route: &Route, errors: &mut Vec<Error>) -> Option<Path> {
-    let text = route.path.text();
-    let refused = |refused| match refused {
-        Refused::Path(why) => Error::Path { route: route.name.clone(), path: text.to_owned(), why },
-        Refused::Regex(why) => Error::Regex { route: route.name.clone(), pattern: text.to_owned(), why },
-    };
-    Path::parse(&route.path).map_err(|why| errors.push(refused(why))).ok()
-}
-
-fn checks(route: &Route, predicates: &[Predicate], is_header: bool, errors: &mut Vec<Error>) -> Box<[Check]> {
-    let compiled = predicates.iter().map(|predicate| check(&route.name, predicate, is_header));
-    compiled.filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect()
-}
-
-fn check(route: &str, predicate: &Predicate, is_header: bool) -> Result<Check, Error> {
-    let route = route.to_owned();
+fn check(predicate: &Predicate, is_header: bool) -> Result<Check, Fault> {
     let lower = predicate.name.to_ascii_lowercase();
     if is_header && !is_token(&lower) {
-        return Err(Error::Predicate {
-            route,
-            name: predicate.name.clone(),
-            why: "a header name is a token",
-        });
+        return Err(Fault::Predicate { name: predicate.name.clone(), why: "a header name is a token" });
     }
     let name = if is_header { &lower } else { &predicate.name };
     let pattern = predicate.test.text().to_owned();
-    Check::compile(name, predicate).map_err(|why| Error::Regex { route, pattern, why })
+    Check::compile(name, predicate).map_err(|why| Fault::Regex { pattern, why })
 }
 
 /// RFC 9110 §5.6.2.

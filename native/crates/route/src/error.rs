@@ -1,66 +1,37 @@
-//! Everything that [`crate::Router::compile`] can refuse. Each error names the route and what is wrong with it.
+//! Everything that [`crate::Router::compile`] can refuse, each with its place.
 
-/// Why a route cannot be compiled.
+/// One mistake in the list of routes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+#[error("route `{name}`: {fault}")]
+pub struct Error {
+    /// Index in the list that was compiled.
+    pub route: usize,
+    /// The field of [`crate::Route`] at fault: `hosts[1]`, `methods[0]`, `path`, `headers[2]`, `query[0]`.
+    pub key: String,
+    /// The route's name.
+    pub name: String,
+    pub fault: Fault,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
     /// A host that no request can have.
-    #[error("route `{route}`: host `{host}`: {why}")]
-    Host {
-        /// The route's name.
-        route: String,
-        /// As configured.
-        host: String,
-        /// What a valid one looks like.
-        why: &'static str,
-    },
+    #[error("host `{host}`: {why}")]
+    Host { host: String, why: &'static str },
     /// A method that is not a token (RFC 9110 §5.6.2).
-    #[error("route `{route}`: method `{method}` is not a token")]
-    Method {
-        /// The route's name.
-        route: String,
-        /// As configured.
-        method: String,
-    },
+    #[error("method `{0}` is not a token")]
+    Method(String),
     /// A path that no request can have, or a malformed template.
-    #[error("route `{route}`: path `{path}`: {why}")]
-    Path {
-        /// The route's name.
-        route: String,
-        /// As configured.
-        path: String,
-        /// What a valid one looks like.
-        why: &'static str,
-    },
+    #[error("path `{path}`: {why}")]
+    Path { path: String, why: &'static str },
     /// A header or query predicate without a usable name.
-    #[error("route `{route}`: predicate name `{name}`: {why}")]
-    Predicate {
-        /// The route's name.
-        route: String,
-        /// As configured.
-        name: String,
-        /// What a valid one looks like.
-        why: &'static str,
-    },
-    /// A regular expression that does not parse or compiles to more than the size limit.
-    #[error("route `{route}`: regular expression `{pattern}`: {why}")]
-    Regex {
-        /// The route's name.
-        route: String,
-        /// As configured.
-        pattern: String,
-        /// The parser's words.
-        why: String,
-    },
-    /// Two routes with the same host, path, methods, predicates and priority: the second could never be chosen.
-    #[error(
-        "route `{route}` can never be told from `{other}` on host `{host}`: same path, methods, predicates and priority"
-    )]
-    Same {
-        /// The later route's name.
-        route: String,
-        /// The earlier route's name.
-        other: String,
-        /// The host they share.
-        host: String,
-    },
+    #[error("predicate name `{name}`: {why}")]
+    Predicate { name: String, why: &'static str },
+    /// A regular expression that does not parse or compiles to more than the size limit; `why` in the parser's words.
+    #[error("regular expression `{pattern}`: {why}")]
+    Regex { pattern: String, why: String },
+    /// Two routes with the same host, path, methods, predicates and priority: this, the second, could never be chosen.
+    #[error("can never be told from `{other}` on host `{host}`: same path, methods, predicates and priority")]
+    Same { other: String, host: String },
 }

@@ -42,7 +42,7 @@ mod same;
 mod trie;
 
 pub use definition::{PathPattern, Predicate, Route, Test};
-pub use error::Error;
+pub use error::{Error, Fault};
 pub use explain::{Explanation, Failure, NearMiss};
 pub use params::Params;
 pub use router::{Match, Refusal, Request, Router};

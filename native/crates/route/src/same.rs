@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::compile::Plan;
 use crate::definition::{Predicate, Route, Test};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::path::{Path, Segment};
 
 /// Everything that tells two routes apart, but for the host; order and repetition of conditions do not.
@@ -26,8 +26,8 @@ pub(crate) fn errors(routes: &[Route], plans: &[Plan]) -> Vec<Error> {
         for host in &plan.hosts {
             let first = *hosts.entry(host).or_insert(at);
             if first != at {
-                let (route, other) = (route.name.clone(), routes[first].name.clone());
-                errors.push(Error::Same { route, other, host: host.to_string() });
+                let fault = Fault::Same { other: routes[first].name.clone(), host: host.to_string() };
+                errors.push(Error { route: at, key: "path".to_owned(), name: route.name.clone(), fault });
             }
         }
     }

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use proptest::prelude::*;
-use trunkline_route::{Error, PathPattern, Predicate, Refusal, Request, Route, Router, Test};
+use trunkline_route::{Error, Fault, PathPattern, Predicate, Refusal, Request, Route, Router, Test};
 
 type Headers = Vec<(String, String)>;
 
@@ -223,11 +223,8 @@ fn compiled(mut routes: Vec<Route>) -> (Vec<Route>, Router) {
     match Router::compile(routes.clone()) {
         Ok(table) => (routes, table),
         Err(errors) => {
-            let dead = |route: &Route| {
-                errors
-                    .iter()
-                    .any(|error| matches!(error, Error::Same { route: name, .. } if *name == route.name))
-            };
+            let is_same = |error: &&Error| matches!(error.fault, Fault::Same { .. });
+            let dead = |route: &Route| errors.iter().filter(is_same).any(|error| error.name == route.name);
             let kept: Vec<Route> = routes.iter().filter(|route| !dead(route)).cloned().collect();
             assert!(kept.len() < routes.len(), "{errors:?}");
             compiled(kept)

@@ -1,7 +1,7 @@
 //! The documented rules one by one, as tables.
 #![allow(clippy::unwrap_used, clippy::similar_names)] // `routes` and the `router` of them
 
-use trunkline_route::{Error, PathPattern, Predicate, Refusal, Request, Route, Router, Test};
+use trunkline_route::{Error, Fault, PathPattern, Predicate, Refusal, Request, Route, Router, Test};
 
 fn get<'r>(host: &'r str, path: &'r str) -> Request<'r> {
     Request { host, method: "GET", path, query: None }
@@ -220,6 +220,12 @@ fn all_errors_are_reported_at_once_each_with_its_route() {
         named("header", Route { headers: predicate("a b", Test::Present), ..Route::default() }),
         named("value", Route { query: predicate("q", Test::Regex("[".into())), ..Route::default() }),
     ]);
+    let places: Vec<(usize, &str)> = errors.iter().map(|error| (error.route, error.key.as_str())).collect();
+    assert_eq!(
+        places[..5],
+        [(0, "hosts[0]"), (0, "hosts[1]"), (1, "methods[0]"), (1, "methods[1]"), (2, "path")]
+    );
+    assert_eq!(places[places.len() - 2..], [(14, "headers[0]"), (15, "query[0]")]);
     let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let names = [
         "hosts", "hosts", "method", "method", "relative", "space", "query", "dots", "brace", "nameless",
@@ -249,7 +255,8 @@ fn routes_that_can_never_be_told_apart() {
         headers: vec![equals("x-b", "2"), equals("X-A", "1")],
         ..Route::default()
     };
-    let error = Error::Same { route: "two".into(), other: "one".into(), host: "*.c".into() };
+    let fault = Fault::Same { other: "one".into(), host: "*.c".into() };
+    let error = Error { route: 1, key: "path".into(), name: "two".into(), fault };
     assert_eq!(errors(vec![base.clone(), same.clone()]), [error]);
     for different in [
         Route { priority: 1, ..same.clone() },

@@ -179,8 +179,20 @@ BROKEN = {
         type = "jwt"
         algorithms = ["HS256"]
         secret = "short"
+        [[gateway.apis.bad.filters]]
+        type = "rate_limit"
+        name = "one-name"
+        key = "ip"
+        limit = 1
+        period = "1s"
+        [[gateway.apis.bad.filters]]
+        type = "rate_limit"
+        name = "one-name"
+        key = "ip"
+        limit = 2
+        period = "1s"
         """,
-        ["filters[0].key", "filters[2].type", "filters[3].secret"],
+        ["filters[0].key", "filters[2].type", "filters[3].secret", "filters[5].name"],
     ),
 }
 

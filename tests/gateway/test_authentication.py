@@ -303,6 +303,18 @@ def test_a_token_may_name_nobody(gateway: Gateway) -> None:
     assert "consumer" not in gateway.log()[0]
 
 
+@pytest.mark.parametrize(
+    ("subject", "sent"),
+    [("a\r\nX-Admin: 1", "a%0D%0AX-Admin: 1"), ("a\0b", "a%00b"), ("%0D", "%0D")],
+)
+def test_a_name_builds_no_header(gateway: Gateway, subject: str, sent: str) -> None:
+    """Whatever an issuer signs; the log has it as it is, escaped as JSON wants it."""
+    gateway.serve({"it": HS256})
+    answer = seen(gateway.ask("/", f"Authorization: Bearer {token(sub=subject)}"))
+    assert (answer.values("x-consumer"), answer.values("x-admin")) == ([sent], [])
+    assert gateway.log()[0]["consumer"] == subject
+
+
 def test_the_public_key_is_no_secret(gateway: Gateway) -> None:
     """Who signs with what everybody knows gets nowhere (RFC 8725 §2.1)."""
     gateway.serve({"it": RS256})

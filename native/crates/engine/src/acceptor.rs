@@ -3,24 +3,26 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::client::Client;
 use crate::forwarding::Peer;
+use crate::gate::Pass;
 use crate::snapshot::Listener;
 use crate::transport::{Transport, limit_unsent};
 use crate::worker::Worker;
 
 /// Connections that wait for `accept`; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
-/// Pause when file descriptors have run out: closing connections free some, and the backlog holds the newcomers.
-const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
+/// Pause when a connection cannot be accepted: others that close free descriptors, and the backlog holds the newcomers.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds one socket of one worker. `shared`: the address is already ours. Otherwise it must be free: `SO_REUSEPORT` alone would let a
 /// second process of the same user take half of the connections without a word.
@@ -54,16 +56,17 @@ impl Acceptors {
         Self { worker, open: Vec::new() }
     }
 
-    pub(crate) fn open(&mut self, listener: String, socket: StdListener) {
-        let (Ok(address), Ok(socket)) = (socket.local_addr(), TcpListener::from_std(socket)) else { return };
+    /// `planned`: the address as configured; its port may be 0.
+    pub(crate) fn open(&mut self, listener: String, planned: SocketAddr, socket: StdListener) {
+        let Ok(socket) = TcpListener::from_std(socket) else { return };
         let (close, closed) = oneshot::channel();
         tokio::task::spawn_local(accept(Rc::clone(&self.worker), listener.clone(), socket, closed));
-        self.open.push((listener, address, close));
+        self.open.push((listener, planned, close));
     }
 
     /// Dropping the sender ends the acceptor.
-    pub(crate) fn close(&mut self, listener: &str, address: SocketAddr) {
-        self.open.retain(|(name, bound, _)| name != listener || *bound != address);
+    pub(crate) fn close(&mut self, listener: &str, planned: SocketAddr) {
+        self.open.retain(|(name, address, _)| name != listener || *address != planned);
     }
 
     pub(crate) fn close_all(&mut self) {
@@ -84,32 +87,45 @@ async fn accept(worker: Rc<Worker>, name: String, socket: TcpListener, mut close
         }
         match accepted {
             // At the limit the newcomer waits here, those behind it in the kernel's queue.
-            Ok((stream, peer)) => match Arc::clone(&listener.permits).acquire_owned().await {
-                Ok(permit) => greet(&worker, &listener, stream, peer, permit),
-                Err(_) => break,
+            Ok((stream, peer)) => tokio::select! {
+                biased;
+                pass = enter(&worker, &mut listener) => greet(&worker, &listener, stream, peer, pass),
+                _ = &mut closed => break,
             },
             Err(error) => recover(&listener, worker.index, &error).await,
         }
     }
-    take_queued(&worker, &listener, &socket);
+    take_queued(&worker, &listener, socket);
 }
 
-/// Connections that the kernel accepted before the socket closes would be reset; they are served instead.
-fn take_queued(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: &TcpListener) {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    while let std::task::Poll::Ready(Ok((stream, peer))) = socket.poll_accept(&mut context) {
-        let Ok(permit) = Arc::clone(&listener.permits).try_acquire_owned() else { return };
-        greet(worker, listener, stream, peer, permit);
+/// Waits for room among the listener's connections; a new configuration may make some.
+async fn enter(worker: &Worker, listener: &mut Arc<Listener>) -> Pass {
+    loop {
+        let gate = Arc::clone(&listener.gate);
+        let mut freed = pin!(gate.freed());
+        freed.as_mut().enable();
+        if let Some(pass) = gate.enter(listener.limits.connections as usize) {
+            return pass;
+        }
+        freed.await;
+        if let Some(current) = worker.listener(&listener.name) {
+            *listener = current;
+        }
     }
 }
 
-fn greet(
-    worker: &Rc<Worker>,
-    listener: &Arc<Listener>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
+/// Connections that the kernel accepted before the socket closes would be reset; they are served instead.
+fn take_queued(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: TcpListener) {
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((stream, peer)) = socket.accept() {
+        let Some(pass) = listener.gate.enter(listener.limits.connections as usize) else { return };
+        let _ = stream.set_nonblocking(true);
+        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        greet(worker, listener, stream, peer, pass);
+    }
+}
+
+fn greet(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: TcpStream, peer: SocketAddr, pass: Pass) {
     let Ok(transport) = Transport::new(stream) else { return };
     let client = Client::new(Rc::clone(worker), Arc::clone(listener), transport, Peer::new(peer.ip()));
     let cells = Arc::clone(&listener.cells);
@@ -118,7 +134,7 @@ fn greet(
     let open = Open::new(worker, cells);
     tokio::task::spawn_local(async move {
         client.serve().await;
-        drop((open, permit));
+        drop((open, pass));
     });
 }
 
@@ -146,10 +162,15 @@ impl Drop for Open {
     }
 }
 
-/// `accept` fails for one connection (reset while queued) or for want of descriptors; only the latter needs a pause.
+/// `accept` fails for one connection (reset while it was queued), which needs nothing, or for a reason that stays: mostly for want of
+/// descriptors.
 async fn recover(listener: &Listener, worker: usize, error: &io::Error) {
-    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) {
-        listener.cells.get(worker).refusals.count("accept_out_of_files");
-        tokio::time::sleep(OUT_OF_FILES_PAUSE).await;
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+        return;
     }
+    let starved =
+        matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM));
+    let reason = if starved { "accept_out_of_files" } else { "accept_failed" };
+    listener.cells.get(worker).refusals.count(reason);
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

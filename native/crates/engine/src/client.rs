@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::block::{Block, Text};
+use trunkline_http::{Reason, Reject};
+
+use crate::block::Block;
 use crate::clock;
-use crate::exchange::{Admission, Answered, Desk, Facts, Refused};
-use crate::failure::{Failure, begin_answer, error_body};
+use crate::exchange::{Admission, Desk, Facts, unreadable};
+use crate::failure::Failure;
 use crate::filter_state::FilterState;
 use crate::forwarding::Peer;
 use crate::settle::Tally;
@@ -38,9 +40,12 @@ pub(crate) struct Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Request,
+    /// The answer is complete, and its last one.
     Close,
-    /// Close, but let the client finish reading: it may still be sending.
+    /// Close, but let the client finish reading: it is still sending.
     Linger,
+    /// The answer broke off, or there is nobody to read it.
+    Cut,
 }
 
 impl Client {
@@ -61,7 +66,7 @@ impl Client {
             let Some(admission) = self.admission(filled, &mut filters).await else { return };
             let next = match admission {
                 Admission::Forward(exchange) => self.forward(exchange, filled, &mut filters).await,
-                Admission::Refuse(refused) => Box::pin(self.refuse(refused, filled)).await,
+                Admission::Refuse(refused) => Box::pin(self.refuse(refused, filled, &mut filters)).await,
                 Admission::Answer(answered) => Box::pin(self.answer(answered, filled, &mut filters)).await,
                 Admission::Partial => return,
             };
@@ -70,8 +75,9 @@ impl Client {
             match next {
                 Next::Request if filled.is_empty() => block = None,
                 Next::Request => {}
-                Next::Close => return,
-                Next::Linger => return Box::pin(self.linger(filled)).await,
+                Next::Close if self.has_had_enough(filled) => return,
+                Next::Close | Next::Linger => return Box::pin(self.linger(filled)).await,
+                Next::Cut => return,
             }
         }
     }
@@ -81,25 +87,19 @@ impl Client {
         let timeouts = &self.listener.timeouts;
         let wait_ms = if self.served == 0 { timeouts.request_head_ms } else { timeouts.keep_alive_ms };
         self.deadline.arm(clock::now_ms(), wait_ms);
-        poll_fn(|context| {
-            if self.transport.poll_readable(context).is_pending() {
+        poll_fn(|context| match self.transport.poll_block(context) {
+            Poll::Ready(read) => Poll::Ready(read.ok()),
+            Poll::Pending => {
                 let over = self.worker.is_draining() || self.deadline.poll_expired(context).is_ready();
-                return if over { Poll::Ready(None) } else { Poll::Pending };
-            }
-            let mut block = Block::ordinary();
-            match self.transport.poll_read(context, block.spare()) {
-                Poll::Ready(Ok(count @ 1..)) => {
-                    block.advance(count);
-                    Poll::Ready(Some(block))
-                }
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => {
-                    let expired = self.deadline.poll_expired(context).is_ready();
-                    if expired { Poll::Ready(None) } else { Poll::Pending }
-                }
+                if over { Poll::Ready(None) } else { Poll::Pending }
             }
         })
         .await
+    }
+
+    /// Whether the client expects the end and has sent nothing beyond its last request.
+    fn has_had_enough(&self, block: &Block) -> bool {
+        !self.must_close() && block.is_empty() && self.transport.is_quiet()
     }
 
     /// Reads until the head is complete and decides about it. `None` = the client has gone.
@@ -110,11 +110,14 @@ impl Client {
     ) -> Option<Admission> {
         let started_ns = clock::now_ns();
         self.refresh();
-        let desk = Desk { listener: &self.listener, peer: &self.peer, now_ns: started_ns };
-        match desk.admit(block, filters) {
+        match self.desk(started_ns, started_ns).admit(block, filters) {
             Admission::Partial => Box::pin(self.rest_of_head(block, filters, started_ns)).await,
             admission => Some(admission),
         }
+    }
+
+    fn desk(&self, started_ns: u64, now_ns: u64) -> Desk<'_> {
+        Desk { listener: &self.listener, peer: &self.peer, started_ns, now_ns }
     }
 
     /// The slow way to a head. It is parsed again only when a line has ended, so that a client that sends one byte at a time
@@ -128,26 +131,29 @@ impl Client {
         block.compact();
         self.deadline.arm(started_ns / 1_000_000, self.listener.timeouts.request_head_ms);
         loop {
-            let count = match self.transport.read(block.spare(), &self.deadline).await {
-                Ok(0) => 0,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(timed_out(started_ns)),
-                Err(_) => 0,
-            };
-            if count == 0 {
-                self.vanished(started_ns);
-                return None;
+            if block.spare().is_empty() {
+                let failure = Failure::client(Reject::request(Reason::HeadTooLarge));
+                return Some(unreadable(failure, Facts::unread(started_ns)));
             }
+            let count = match self.transport.read(block.spare(), &self.deadline).await {
+                Ok(count @ 1..) => count,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Some(unreadable(Failure::HEAD_TIMEOUT, Facts::unread(started_ns)));
+                }
+                Ok(0) | Err(_) => {
+                    self.vanished(started_ns);
+                    return None;
+                }
+            };
             let before = block.filled().len();
             block.advance(count);
-            let fresh = block.filled().get(before..).unwrap_or_default();
-            if memchr::memchr(b'\n', fresh).is_none()
-                && block.filled().len() < self.listener.limits.target_bytes
-            {
+            let (known, fresh) = block.filled().split_at(before);
+            let first_line_is_long =
+                before + count > self.listener.limits.target_bytes && !known.contains(&b'\n');
+            if memchr::memchr(b'\n', fresh).is_none() && !first_line_is_long && !block.spare().is_empty() {
                 continue;
             }
-            let desk = Desk { listener: &self.listener, peer: &self.peer, now_ns: started_ns };
-            match desk.admit(block, filters) {
+            match self.desk(started_ns, clock::now_ns()).admit(block, filters) {
                 Admission::Partial => {}
                 admission => return Some(admission),
             }
@@ -177,90 +183,7 @@ impl Client {
         self.settle(&facts, None, None, &Tally::failed(Failure::CLIENT_CLOSED), None);
     }
 
-    /// Answers a refused request.
-    async fn refuse(&self, refused: Refused, block: &Block) -> Next {
-        let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
-        let mut out = Text::take();
-        let close = !reusable || !facts.keep_alive || self.must_close();
-        let body = error_body(failure);
-        begin_answer(&mut out, failure.status, close);
-        if let Some(allow) = allow {
-            trunkline_http::encode::header(&mut out, "Allow", allow.as_bytes());
-        }
-        self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
-        let tally = Tally {
-            status: failure.status,
-            response_bytes: if is_head { 0 } else { body.len() as u64 },
-            detail,
-            ..Tally::failed(failure)
-        };
-        self.settle(&facts, Some(block), route, &tally, None);
-        let written = self.write(&out).await;
-        next_after(written, close, reusable)
-    }
-
-    /// Writes a filter's own response.
-    async fn answer(
-        &self,
-        answered: Answered,
-        block: &Block,
-        filters: &mut trunkline_filter::Exchange,
-    ) -> Next {
-        let Answered { refusal, facts, route, reusable, is_head } = answered;
-        let mut out = Text::take();
-        let close = !reusable || !facts.keep_alive || self.must_close();
-        begin_answer(&mut out, refusal.status, close);
-        for (name, value) in filters.response_edits().appended() {
-            trunkline_http::encode::header(&mut out, name, value);
-        }
-        let mut body = Text::take();
-        refusal.write_body(&mut body);
-        let reason = refusal.reason.as_str();
-        self.finish_answer(&mut out, reason, refusal.content_type(), &body, is_head);
-        let failure = Failure { status: refusal.status, reason, side: crate::failure::Side::Client };
-        let response_bytes = if is_head { 0 } else { body.len() as u64 };
-        let tally = Tally { status: refusal.status, response_bytes, ..Tally::failed(failure) };
-        self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
-        let written = self.write(&out).await;
-        next_after(written, close, reusable)
-    }
-
-    /// An exchange that failed before its response began.
-    pub(crate) async fn fail(&self, failure: Failure, close: bool, is_head: bool) -> (u64, io::Result<()>) {
-        let mut out = Text::take();
-        begin_answer(&mut out, failure.status, close);
-        if failure.status == 503 {
-            out.extend_from_slice(b"Retry-After: 1\r\n");
-        }
-        let body = error_body(failure);
-        self.finish_answer(&mut out, failure.reason, Some("application/json"), body.as_bytes(), is_head);
-        let written = self.write(&out).await;
-        (if is_head { 0 } else { body.len() as u64 }, written)
-    }
-
-    fn finish_answer(
-        &self,
-        out: &mut Vec<u8>,
-        reason: &str,
-        content_type: Option<&str>,
-        body: &[u8],
-        is_head: bool,
-    ) {
-        if self.listener.reason_header {
-            trunkline_http::encode::header(out, "X-Trunkline-Reason", reason.as_bytes());
-        }
-        if let Some(content_type) = content_type {
-            trunkline_http::encode::header(out, "Content-Type", content_type.as_bytes());
-        }
-        out.extend_from_slice(b"Content-Length: ");
-        trunkline_http::encode::decimal(out, body.len() as u64);
-        out.extend_from_slice(b"\r\n\r\n");
-        if !is_head {
-            out.extend_from_slice(body);
-        }
-    }
-
-    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.body_idle_ms);
         self.transport.write_all(bytes, &self.deadline).await
     }
@@ -279,26 +202,4 @@ impl Client {
             }
         }
     }
-}
-
-/// `reusable`: everything the client sent for this request has been read.
-pub(crate) fn next_after(written: io::Result<()>, close: bool, reusable: bool) -> Next {
-    match (written, close, reusable) {
-        (Ok(()), false, _) => Next::Request,
-        (Ok(()), true, false) => Next::Linger,
-        (Err(_), ..) | (Ok(()), true, true) => Next::Close,
-    }
-}
-
-fn timed_out(started_ns: u64) -> Admission {
-    let facts = Facts::unread(started_ns);
-    Admission::Refuse(Refused {
-        failure: Failure::HEAD_TIMEOUT,
-        facts,
-        route: None,
-        allow: None,
-        detail: String::new(),
-        reusable: false,
-        is_head: false,
-    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use trunkline_balance::{Algorithm, Balancer, RingKind};
 use trunkline_breaker::{OutlierSettings, Outliers, RetryBudget, RetryBudgetSettings};
 use trunkline_filter::{Chain, Environment, Rewrite};
@@ -46,12 +46,57 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) environment: &'c mut Environment<'r>,
     pub(crate) now_ns: u64,
     pub(crate) errors: Vec<PlanError>,
+    /// Schedulers are built from their servers' settings, so these are changed while compiling.
+    pub(crate) changed: Changed,
+}
+
+/// Settings that running servers had; they get them back if the plan is not taken.
+#[derive(Default)]
+pub(crate) struct Changed(Vec<Former>);
+
+struct Former {
+    server: Arc<Server>,
+    weight: u32,
+    max_active: u32,
+    draining: bool,
+}
+
+impl Changed {
+    fn note(&mut self, server: &Arc<Server>) {
+        self.0.push(Former {
+            server: Arc::clone(server),
+            weight: server.state.weight(),
+            max_active: server.state.max_active(),
+            draining: server.draining.load(Ordering::Relaxed),
+        });
+    }
+
+    /// The plan was taken.
+    pub(crate) fn commit(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        for Former { server, weight, max_active, draining } in &self.0 {
+            server.state.set_weight(*weight);
+            server.state.set_max_active(*max_active);
+            server.draining.store(*draining, Ordering::Relaxed);
+            server.settle_standing();
+        }
+    }
 }
 
 impl Compiler<'_, '_> {
-    pub(crate) fn compile(mut self, plan: Plan, generation: u64) -> Result<Snapshot, Vec<PlanError>> {
+    pub(crate) fn compile(
+        mut self,
+        plan: Plan,
+        generation: u64,
+    ) -> Result<(Snapshot, Changed), Vec<PlanError>> {
         self.check_names("pools", plan.pools.iter().map(|pool| &pool.name));
         self.check_names("listeners", plan.listeners.iter().map(|listener| &listener.name));
+        self.check_route_names(&plan.listeners);
         let known: HashMap<&str, &Arc<Pool>> =
             self.previous.pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
         let mut pools = Vec::with_capacity(plan.pools.len());
@@ -65,7 +110,11 @@ impl Compiler<'_, '_> {
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
         }
-        if self.errors.is_empty() { Ok(Snapshot { generation, listeners, pools }) } else { Err(self.errors) }
+        if self.errors.is_empty() {
+            Ok((Snapshot { generation, listeners, pools }, self.changed))
+        } else {
+            Err(self.errors)
+        }
     }
 
     fn error(&mut self, path: impl Into<String>, message: impl std::fmt::Display) {
@@ -81,6 +130,19 @@ impl Compiler<'_, '_> {
         for (index, name) in names.enumerate() {
             if !seen.insert(name) {
                 self.error(format!("{list}[{index}].name"), format!("`{name}` is used twice"));
+            }
+        }
+    }
+
+    /// A route's name is its label in metrics and logs, whichever listener it belongs to.
+    fn check_route_names(&mut self, listeners: &[plan::Listener]) {
+        let mut seen = HashSet::new();
+        for (index, listener) in listeners.iter().enumerate() {
+            for (number, route) in listener.routes.iter().enumerate() {
+                if !seen.insert(&route.name) {
+                    let path = format!("listeners[{index}].routes[{number}].name");
+                    self.error(path, format!("`{}` is used twice", route.name));
+                }
             }
         }
     }
@@ -135,14 +197,25 @@ impl Compiler<'_, '_> {
         self.take(format!("{path}.hash_key"), key)
     }
 
-    fn server(&self, planned: &plan::Server, before: Option<&Arc<Pool>>, pool: &plan::Pool) -> Arc<Server> {
+    fn server(
+        &mut self,
+        planned: &plan::Server,
+        before: Option<&Arc<Pool>>,
+        pool: &plan::Pool,
+    ) -> Arc<Server> {
         let same = |known: &&Arc<Server>| {
             known.state.name() == planned.name
                 && known.address == planned.address
                 && known.state.priority() == planned.priority
         };
         let known = before.and_then(|before| before.servers.iter().find(same)).cloned();
-        let server = known.unwrap_or_else(|| self.new_server(planned, before.is_some(), pool));
+        let server = match known {
+            Some(server) => {
+                self.changed.note(&server);
+                server
+            }
+            None => self.new_server(planned, before.is_some(), pool),
+        };
         server.state.set_weight(planned.weight);
         server.state.set_max_active(planned.max_connections);
         server.draining.store(planned.draining, Ordering::Relaxed);
@@ -194,7 +267,6 @@ impl Compiler<'_, '_> {
         let before = self.previous.listener(&planned.name).cloned();
         let limits = planned.limits;
         self.check_limits(&path, &limits);
-        self.check_names(&format!("{path}.routes"), planned.routes.iter().map(|route| &route.name));
         let forwarding = self.take(format!("{path}.forwarding"), Forwarding::compile(&planned.forwarding));
         let known: HashMap<&str, &Route> = before
             .iter()
@@ -208,20 +280,19 @@ impl Compiler<'_, '_> {
                 wanted.filters.push(plan::Filter::RequestId { trust: true });
             }
             let at = format!("{path}.routes[{number}]");
-            let Some((entry, route)) = self.route(&at, wanted, pools, &known) else { continue };
+            let (entry, route) = self.route(&at, wanted, pools, &known);
             entries.push(entry);
-            routes.push(route);
+            routes.extend(route);
         }
         let table = match Router::compile(entries) {
             Ok(table) => table,
             Err(errors) => {
                 for error in errors {
-                    self.error(format!("{path}.routes"), error);
+                    self.error(format!("{path}.routes[{}].{}", error.route, error.key), error.fault);
                 }
                 return None;
             }
         };
-        let same_limit = before.as_ref().filter(|before| before.limits.connections == limits.connections);
         Some(Listener {
             generation,
             name: planned.name,
@@ -241,10 +312,7 @@ impl Compiler<'_, '_> {
             cells: before
                 .as_ref()
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |before| Arc::clone(&before.cells)),
-            permits: same_limit.map_or_else(
-                || Arc::new(Semaphore::new(limits.connections as usize)),
-                |before| Arc::clone(&before.permits),
-            ),
+            gate: before.as_ref().map(|before| Arc::clone(&before.gate)).unwrap_or_default(),
         })
     }
 
@@ -260,13 +328,14 @@ impl Compiler<'_, '_> {
         }
     }
 
+    /// The entry for the router is there even if the rest is wrong, so that all errors are found at once.
     fn route(
         &mut self,
         path: &str,
         mut planned: plan::Route,
         pools: &HashMap<&str, &Arc<Pool>>,
         known: &HashMap<&str, &Route>,
-    ) -> Option<(trunkline_route::Route, Route)> {
+    ) -> (trunkline_route::Route, Option<Route>) {
         let chain = Chain::compile(&planned.name, &planned.filters, self.environment);
         let chain = self.take_all(path, chain);
         let rewrite = match &planned.rewrite {
@@ -280,7 +349,9 @@ impl Compiler<'_, '_> {
         if pool.is_none() {
             self.error(format!("{path}.pool"), format!("there is no pool `{}`", planned.pool));
         }
-        let (chain, rewrite, pool) = (chain?, rewrite?, pool?);
+        let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {
+            return (table_entry(planned), None);
+        };
         if chain.answers_preflights()
             && !planned.methods.is_empty()
             && !planned.methods.iter().any(|method| method == "OPTIONS")
@@ -299,7 +370,7 @@ impl Compiler<'_, '_> {
             cells: cells
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
-        Some((table_entry(planned), route))
+        (table_entry(planned), Some(route))
     }
 
     fn take_all<T>(&mut self, path: &str, result: Result<T, Vec<trunkline_filter::Error>>) -> Option<T> {

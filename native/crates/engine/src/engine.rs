@@ -20,7 +20,7 @@ use trunkline_telemetry::access::{self, AccessLog};
 
 use crate::acceptor;
 use crate::clock;
-use crate::compile::{Compiler, PlanError};
+use crate::compile::{Changed, Compiler, PlanError};
 use crate::health::Checkers;
 use crate::plan::{self, Plan};
 use crate::recent::RecentErrors;
@@ -60,7 +60,7 @@ pub struct Engine {
 
 struct Handle {
     commands: UnboundedSender<Command>,
-    thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What a new plan does to the access log.
@@ -116,7 +116,7 @@ impl Engine {
         self.wall.set(clock::unix_ns(), clock::now_ns());
         // A dry run must not create files.
         let log = if bind { control.open_log(plan.access_log.as_ref())? } else { LogChange::Keep };
-        let (snapshot, environment) = self.compile(plan)?;
+        let (snapshot, environment, changed) = self.compile(plan)?;
         let sockets = if bind { self.bind(&snapshot, &control.open)? } else { Vec::new() };
         let build_us = started.elapsed().as_micros() as u64;
         let swapping = Instant::now();
@@ -125,6 +125,8 @@ impl Engine {
         self.shared.snapshot.store(Arc::clone(&snapshot));
         self.shared.generation.store(generation, Ordering::Release);
         environment.commit();
+        changed.commit();
+        snapshot.listeners.iter().for_each(|listener| listener.gate.announce());
         let swap_us = swapping.elapsed().as_micros() as u64;
         match log {
             LogChange::Keep => {}
@@ -138,7 +140,7 @@ impl Engine {
         Ok(Applied { generation, build_us, swap_us })
     }
 
-    fn compile(&self, plan: Plan) -> Result<(Snapshot, Environment<'_>), ApplyError> {
+    fn compile(&self, plan: Plan) -> Result<(Snapshot, Environment<'_>, Changed), ApplyError> {
         let in_plan = |errors: Vec<trunkline_filter::Error>| {
             let place = |error: trunkline_filter::Error| PlanError {
                 path: "consumers".into(),
@@ -155,9 +157,10 @@ impl Engine {
             environment: &mut environment,
             now_ns: clock::now_ns(),
             errors: Vec::new(),
+            changed: Changed::default(),
         };
-        let snapshot = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
-        Ok((snapshot, environment))
+        let (snapshot, changed) = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
+        Ok((snapshot, environment, changed))
     }
 
     /// One socket per worker for each address that is new.
@@ -180,7 +183,7 @@ impl Engine {
                 for _ in 1..self.workers.len() {
                     sockets.push(acceptor::bind(actual, true).map_err(failed)?);
                 }
-                bound.push(Bound { listener: listener.name.clone(), sockets });
+                bound.push(Bound { listener: listener.name.clone(), planned: address, sockets });
             }
         }
         Ok(bound)
@@ -192,9 +195,9 @@ impl Engine {
             .iter()
             .flat_map(|listener| listener.addresses.iter().map(|address| (listener.name.clone(), *address)))
             .collect();
-        for Bound { listener, sockets } in bound {
+        for Bound { listener, planned, sockets } in bound {
             for (worker, socket) in self.workers.iter().zip(sockets) {
-                worker.send(Command::Listen { listener: listener.clone(), socket });
+                worker.send(Command::Listen { listener: listener.clone(), planned, socket });
             }
         }
         for (listener, address) in open.difference(&wanted) {
@@ -311,6 +314,7 @@ impl Drop for Engine {
 
 struct Bound {
     listener: String,
+    planned: SocketAddr,
     sockets: Vec<std::net::TcpListener>,
 }
 
@@ -345,8 +349,10 @@ fn open_elsewhere(open: &BTreeSet<(String, SocketAddr)>, address: SocketAddr) ->
 fn spawn(index: usize, shared: &Arc<Shared>) -> io::Result<Handle> {
     let (commands, orders) = unbounded_channel();
     let shared = Arc::clone(shared);
+    let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name(format!("trunkline-{index}"))
-        .spawn(move || Worker::run(index, shared, orders))?;
+        .spawn(move || Worker::run(index, shared, orders, &ready))?;
+    started.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, thread: Mutex::new(Some(thread)) })
 }

@@ -19,14 +19,22 @@ use crate::hash_key::Key;
 use crate::snapshot::{Listener, Route};
 
 /// A request that was admitted, ready for the upstream.
+#[allow(clippy::struct_excessive_bools)] // independent facts
 pub(crate) struct Exchange {
     pub(crate) facts: Facts,
+    /// When the head was complete: from here on the time is ours and the upstream's.
+    pub(crate) admitted_ns: u64,
     pub(crate) route: usize,
     /// The head for the upstream, and the body behind it if all of it has arrived.
     pub(crate) outgoing: Text,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
+    /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
+    /// The client asked for a head only.
+    pub(crate) is_head: bool,
+    /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
+    pub(crate) trailers: bool,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
     /// May be sent again after a try that got no answer.
@@ -140,6 +148,8 @@ impl PerSecond {
 pub(crate) struct Desk<'d> {
     pub(crate) listener: &'d Listener,
     pub(crate) peer: &'d Peer,
+    /// When the request began to arrive.
+    pub(crate) started_ns: u64,
     pub(crate) now_ns: u64,
 }
 
@@ -159,7 +169,7 @@ impl Desk<'_> {
             Ok(Some(head)) => head,
             Ok(None) => return (Admission::Partial, 0),
             Err(reject) => {
-                let facts = Facts::unread(self.now_ns);
+                let facts = Facts::unread(self.started_ns);
                 return (unreadable(Failure::client(reject), facts), 0);
             }
         };
@@ -178,7 +188,7 @@ impl Desk<'_> {
             .iter()
             .find(|header| header.name.len() == 10 && header.name.eq_ignore_ascii_case("user-agent"));
         Facts {
-            started_ns: self.now_ns,
+            started_ns: self.started_ns,
             client: Some(self.listener.forwarding.client(head, self.peer)),
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
@@ -233,12 +243,10 @@ impl Desk<'_> {
             client,
             secure: false,
         };
-        filters.clear();
         if let trunkline_filter::Verdict::Respond(refusal) =
             route.chain.request(&request, filters, self.now_ns)
         {
-            let reusable = head.framing == Framing::None;
-            let is_head = head.method == "HEAD";
+            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
             return (
                 Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
                 0,
@@ -247,7 +255,7 @@ impl Desk<'_> {
         self.forward(bytes, &request, found.route, route, facts, filters)
     }
 
-    fn over_limits(&self, head: &RequestHead<'_, '_>, route: &Route) -> Option<Failure> {
+    pub(crate) fn over_limits(&self, head: &RequestHead<'_, '_>, route: &Route) -> Option<Failure> {
         let limit = self.listener.limits.body_bytes;
         if limit > 0 && head.content_length.is_some_and(|length| length > limit) {
             return Some(Failure::BODY_TOO_LARGE);
@@ -316,15 +324,18 @@ impl Desk<'_> {
             }
             other => (other, 0),
         };
-        let method = head.method;
+        let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
         let exchange = Exchange {
             facts,
+            admitted_ns: self.now_ns,
             route: index,
             outgoing,
             pending,
-            answers: Answers::from_method(method),
-            may_tunnel: head.upgrade.is_some() || method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == method),
+            answers: Answers::from_method(sent),
+            is_head: head.method == "HEAD",
+            trailers: filters.upstream_edits().is_empty(),
+            may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
+            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
             key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
@@ -335,7 +346,7 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
-    fn write_head(
+    pub(crate) fn write_head(
         &self,
         out: &mut Vec<u8>,
         request: &trunkline_filter::Request<'_>,
@@ -355,11 +366,13 @@ impl Desk<'_> {
         let edits = filters.upstream_edits();
         let expects = head.expects_continue && head.framing != Framing::None;
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
+        let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let replaces_via = forwarding.via(head.version).is_some();
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
+            Field::Claim => !drops_claims && !edits.removes(header.name),
             Field::Via => !replaces_via && !edits.removes(header.name),
             Field::HopByHop | Field::Host | Field::Framing => false,
         });
@@ -406,8 +419,9 @@ fn rewritten(
     Ok(())
 }
 
+/// A refused request. Nothing of it can be skipped, so the connection ends after the answer.
 #[cold]
-fn unreadable(failure: Failure, facts: Facts) -> Admission {
+pub(crate) fn unreadable(failure: Failure, facts: Facts) -> Admission {
     Admission::Refuse(Refused {
         failure,
         facts,
@@ -419,15 +433,19 @@ fn unreadable(failure: Failure, facts: Facts) -> Admission {
     })
 }
 
+/// Whether what follows a refused request is the next one: neither its body nor early bytes for a tunnel.
+fn is_reusable(head: &RequestHead<'_, '_>) -> bool {
+    head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT"
+}
+
 fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {
-    let reusable = head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT";
     Refused {
         failure,
         facts,
         route: None,
         allow: None,
         detail: String::new(),
-        reusable,
+        reusable: is_reusable(head),
         is_head: head.method == "HEAD",
     }
 }

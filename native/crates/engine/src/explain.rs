@@ -10,7 +10,8 @@ use trunkline_http::{HeaderBuffer, RequestHead, host_of, normalise, parse_reques
 
 use crate::clock;
 use crate::engine::Engine;
-use crate::snapshot::{Listener, Pool};
+use crate::exchange::Desk;
+use crate::snapshot::{Listener, Pool, Route};
 
 /// The request to explain.
 #[derive(Debug, Deserialize)]
@@ -130,11 +131,39 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
         secure: false,
     };
     answer["client"] = json!(client);
-    answer["filters"] = route.chain.explain(&request, clock::now_ns()).iter().map(filter).collect();
+    let now_ns = clock::now_ns();
+    let verdicts = route.chain.explain(&request, now_ns);
+    answer["filters"] = verdicts.iter().map(filter).collect();
     answer["pool"] = json!(route.pool.name);
-    answer["server"] = server(&route.pool, head, client);
     answer["servers"] = servers(&route.pool);
+    let desk = Desk { listener, peer: &peer, started_ns: now_ns, now_ns };
+    match refused(&desk, &request, route, &verdicts) {
+        Some((status, reason)) => answer["refused"] = json!({ "status": status, "reason": reason }),
+        None => answer["server"] = server(&route.pool, head, client),
+    }
     answer
+}
+
+/// What would be answered instead of going to a server.
+fn refused(
+    desk: &Desk<'_>,
+    request: &trunkline_filter::Request<'_>,
+    route: &Route,
+    verdicts: &[trunkline_filter::Explained],
+) -> Option<(u16, &'static str)> {
+    if let Some(failure) = desk.over_limits(request.head, route) {
+        return Some((failure.status, failure.reason));
+    }
+    let responds = verdicts.iter().find_map(|explained| match explained.outlook {
+        Outlook::Respond { status, reason } => Some((status, reason.as_str())),
+        _ => None,
+    });
+    let unsafe_rewrite = || {
+        let mut filters = trunkline_filter::Exchange::default();
+        let written = desk.write_head(&mut Vec::new(), request, route, &mut filters);
+        written.err().map(|reason| (reason.status(), reason.as_str()))
+    };
+    responds.or_else(unsafe_rewrite)
 }
 
 fn filter(explained: &trunkline_filter::Explained) -> Value {

@@ -1,6 +1,6 @@
 //! Why an exchange did not go as asked: whose fault, what the client is told, and under which reason it is counted.
 
-use trunkline_http::{Reject, Version, encode};
+use trunkline_http::Reject;
 
 /// Whose fault it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,45 +85,4 @@ impl Failure {
     pub(crate) const fn upstream(reject: Reject) -> Self {
         Self { status: reject.status, reason: reject.reason.as_str(), side: Side::Upstream }
     }
-}
-
-/// Reason phrases of the statuses that the gateway answers with itself (RFC 9110 §15).
-pub(crate) fn phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        417 => "Expectation Failed",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "",
-    }
-}
-
-/// A response of our own: status line and the lines that every one has. The caller adds its lines and then the body.
-pub(crate) fn begin_answer(out: &mut Vec<u8>, status: u16, close: bool) {
-    encode::status_line(out, Version::Http11, status, phrase(status).as_bytes());
-    // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
-    encode::header(out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
-    if close {
-        out.extend_from_slice(b"Connection: close\r\n");
-    }
-}
-
-/// `{"error":"reason","status":404}`
-pub(crate) fn error_body(failure: Failure) -> String {
-    format!("{{\"error\":\"{}\",\"status\":{}}}", failure.reason, failure.status)
 }

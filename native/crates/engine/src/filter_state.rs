@@ -36,7 +36,8 @@ impl DerefMut for FilterState {
 
 impl Drop for FilterState {
     fn drop(&mut self) {
-        let Some(state) = self.0.take() else { return };
+        let Some(mut state) = self.0.take() else { return };
+        state.clear();
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.len() < KEPT {

@@ -1,17 +1,19 @@
 //! The way to an answer: choose a server, connect, send, wait for the head; try again where that is safe and the budget allows.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use trunkline_http::{Answers, Framing};
+use trunkline_http::Framing;
 
+use crate::answer::next_after;
 use crate::block::Block;
-use crate::client::{Client, Next, next_after};
+use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
@@ -22,6 +24,9 @@ use crate::settle::Tally;
 use crate::snapshot::Route;
 use crate::upload::Progress;
 use crate::upstream::{Connection, Lease, LocalPool, LocalServer};
+
+/// Who waits for room on a server looks again so often, for changes that nobody announces: an ejection that ends, a reload.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// One request's travel through a pool.
 pub(crate) struct Journey<'j> {
@@ -39,10 +44,21 @@ pub(crate) struct Journey<'j> {
 pub(crate) enum Stage {
     /// Nothing was sent.
     Connect,
-    /// The request was sent, no response byte came; `reused`: on a connection that the server may have closed meanwhile.
-    Sent { reused: bool },
+    /// A kept connection ended before the response began: the server had closed it while it was idle.
+    Stale,
+    /// The request was sent, and no response came that could be passed on.
+    Sent,
     /// Part of the response has been passed on, or the request body is used up.
     Committed,
+}
+
+/// What a try has to know of those before it.
+#[derive(Clone, Copy)]
+struct Again<'t> {
+    /// No kept connection: the last one had ended.
+    fresh: bool,
+    /// Servers that were tried, with this one.
+    tried: &'t [usize],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,10 +88,7 @@ impl Client {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
-        if exchange.delay_ns > 0 {
-            Box::pin(tokio::time::sleep(Duration::from_nanos(exchange.delay_ns))).await;
-        }
-        if exchange.pending != Framing::None {
+        if exchange.pending != Framing::None || exchange.may_tunnel {
             exchange.facts.detach(block);
         }
         let mut tally = Tally::default();
@@ -88,8 +101,8 @@ impl Client {
         let body_read = journey.body_is_sent();
         let uploaded = journey.progress.bytes.get();
         let next = match result {
-            Ok(relayed) if relayed.closes && body_read => Next::Close,
             Ok(_) if !body_read => Next::Linger,
+            Ok(relayed) if relayed.closes => Next::Close,
             Ok(_) => Next::Request,
             Err(failure) => Box::pin(self.failed(failure, &exchange, body_read, filters, &mut tally)).await,
         };
@@ -107,26 +120,28 @@ impl Client {
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
     ) -> Next {
-        let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
+        let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Cut };
         tally.failure = Some(failure);
         let begun = tally.status != 0;
         if !begun {
             let now_ns = clock::now_ns();
             let latency_ns = now_ns.saturating_sub(exchange.facts.started_ns);
-            if failure.side == Side::Client {
-                route.chain.abandon(filters);
-            } else {
+            if failure.side == Side::Upstream {
                 route.chain.response(filters, None, now_ns, latency_ns);
+            } else {
+                route.chain.abandon(filters);
             }
         }
         if failure.status == 0 || begun {
-            return Next::Close;
+            return Next::Cut;
         }
-        let close = !body_read || !exchange.facts.keep_alive || self.must_close();
+        // A tunnel that was not opened: what follows need not be a request.
+        let reusable = body_read && !exchange.may_tunnel;
+        let close = !reusable || !exchange.facts.keep_alive || self.must_close();
         tally.status = failure.status;
-        let (bytes, written) = self.fail(failure, close, exchange.answers == Answers::Head).await;
+        let (bytes, written) = self.fail(failure, close, exchange.is_head, filters).await;
         tally.response_bytes = bytes;
-        next_after(written, close, body_read)
+        next_after(written, close, reusable)
     }
 }
 
@@ -138,37 +153,76 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
         let mut tried = SmallVec::<[usize; 4]>::new();
-        let begun_ns =
-            if self.exchange.delay_ns == 0 { self.exchange.facts.started_ns } else { clock::now_ns() };
-        let mut index = self.choose(begun_ns, &tried, tally).await?;
+        let mut fresh = false;
+        self.hold_back().await?;
+        let mut index = self.choose(&tried, tally).await?;
         loop {
             let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };
-            let again = tried.len() as u32 + 1 < self.route.retry.attempts;
+            if !fresh {
+                tried.push(index);
+            }
+            let again = Again { fresh, tried: &tried };
             let result = self.attempt(local, block, filters, tally, again).await;
             self.report(index, &result, tally.status);
             let miss = match result {
                 Ok(done) => return Ok(done),
                 Err(miss) => miss,
             };
-            if !again || !self.may_repeat(miss) {
-                return Err(miss.failure);
+            // A connection that the server closed while it was idle says nothing about the server: once, at once, for free.
+            fresh = miss.stage == Stage::Stale && self.exchange.repeatable && !fresh;
+            if !fresh {
+                if tried.len() as u32 >= self.route.retry.attempts || !self.may_repeat(miss) {
+                    return Err(miss.failure);
+                }
+                self.pause(tried.len() as u32).await?;
+                index = self.choose(&tried, tally).await.map_err(|_| miss.failure)?;
             }
-            // A connection that the server closed while it was idle says nothing about the server.
-            if miss.stage != (Stage::Sent { reused: true }) {
-                tried.push(index);
-                self.pause(tally.retries).await;
-            }
-            let next = self.choose(clock::now_ns(), &tried, tally).await;
-            index = next.map_err(|_| miss.failure)?;
+            tally.chosen_ns = clock::now_ns();
             local.cells().retries.inc();
             tally.retries += 1;
         }
     }
 
+    /// Waits as long as a queueing rate limit says.
+    async fn hold_back(&self) -> Result<(), Failure> {
+        if self.exchange.delay_ns == 0 {
+            return Ok(());
+        }
+        Box::pin(self.sleep(self.exchange.delay_ns / 1_000_000)).await
+    }
+
+    /// Exponential backoff with full jitter, after so many tries.
+    async fn pause(&self, tries: u32) -> Result<(), Failure> {
+        let retry = &self.route.retry;
+        let doubled_ms = retry.backoff_ms.saturating_mul(1 << (tries - 1).min(16));
+        match doubled_ms.min(retry.backoff_max_ms) {
+            0 => Ok(()),
+            ceiling_ms => Box::pin(self.sleep(fastrand::u64(0..=ceiling_ms))).await,
+        }
+    }
+
+    async fn sleep(&self, pause_ms: u64) -> Result<(), Failure> {
+        let pause = Duration::from_millis(pause_ms.min(self.within_total(pause_ms)));
+        self.unless_gone(tokio::time::sleep(pause)).await?;
+        if self.is_over() { Err(Failure::TOTAL_TIMEOUT) } else { Ok(()) }
+    }
+
+    /// Waits for something that the client may not live to see.
+    async fn unless_gone<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => self.client.transport.poll_reset(context).map(|()| Err(Failure::CLIENT_CLOSED)),
+        })
+        .await
+    }
+
     /// Chooses a server, waiting for one if all are busy.
-    async fn choose(&self, now_ns: u64, tried: &[usize], tally: &mut Tally) -> Result<usize, Failure> {
-        tally.chosen_ns = now_ns;
-        if let Some(index) = self.pool.pick(&self.exchange.key, now_ns, tried) {
+    async fn choose(&self, tried: &[usize], tally: &mut Tally) -> Result<usize, Failure> {
+        // The first choice is made when the request was admitted, unless it was held back: one reading of the clock less.
+        let at_once = tried.is_empty() && self.exchange.delay_ns == 0;
+        tally.chosen_ns = if at_once { self.exchange.admitted_ns } else { clock::now_ns() };
+        if let Some(index) = self.pool.pick(&self.exchange.key, tally.chosen_ns, tried) {
             return Ok(index);
         }
         let index = Box::pin(self.wait_for_server(tried)).await?;
@@ -183,22 +237,29 @@ impl Journey<'_> {
         block: &mut Block,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
-        again: bool,
+        again: Again<'_>,
     ) -> Result<Relayed, Miss> {
         let mut lease = Lease::begin(&self.pool.pool, local, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
-        let reused = local.reuse();
-        let stage = Stage::Sent { reused: reused.is_some() };
-        let connection = match reused {
+        let kept = if again.fresh { None } else { local.reuse() };
+        let reused = kept.is_some();
+        let connection = match kept {
             Some(connection) => connection,
             None => self.connect(local).await?,
         };
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
                 self.send(&connection, tally.chosen_ns).await?;
-                self.await_head(&connection, &mut lease, filters, tally, again).await
+                self.await_head(&connection, &mut lease, filters, tally, again.tried).await
             };
-            let (reply, rest) = head.await.map_err(|failure| Miss { failure, stage })?;
+            let (reply, rest) = match head.await {
+                Ok(arrived) => arrived,
+                Err(failure) => {
+                    let ended = matches!(failure, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET);
+                    let stale = reused && ended && !lease.has_answered();
+                    return Err(Miss { failure, stage: if stale { Stage::Stale } else { Stage::Sent } });
+                }
+            };
             self.relay(&connection, reply, rest, Some(block), tally).await.map_err(Miss::committed)?
         } else {
             Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
@@ -216,7 +277,9 @@ impl Journey<'_> {
 
     async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
         let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
-        let connected = Box::pin(local.connect(timeout_ms)).await;
+        let connecting = Box::pin(local.connect(timeout_ms));
+        let gone = |failure| Miss { failure, stage: Stage::Connect };
+        let connected = self.unless_gone(connecting).await.map_err(gone)?;
         connected.map_err(|failure| {
             let late = failure == Failure::CONNECT_TIMEOUT && self.is_over();
             Miss { failure: if late { Failure::TOTAL_TIMEOUT } else { failure }, stage: Stage::Connect }
@@ -236,7 +299,7 @@ impl Journey<'_> {
         lease: &mut Lease,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
-        again: bool,
+        tried: &[usize],
     ) -> Result<(Reply, Block), Failure> {
         let mut block = self.first_bytes(connection).await?;
         loop {
@@ -245,16 +308,21 @@ impl Journey<'_> {
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
             let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
-            let repeatable = again && self.repeats_statuses();
             // What is left of the request is not read after its answer (RFC 9112 §9.3).
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
             match read_head(&mut block, self.exchange, &mut phase, forwarding, close, |status| {
-                repeatable && self.route.retry.statuses.contains(&status) && self.pool.may_retry(now_ns)
+                self.would_repeat(status, tried, now_ns)
             })? {
-                Arrived::Final(reply) => return Ok((reply, block)),
+                Arrived::Final(reply) => {
+                    lease.local.cells().latency.observe_ns(latency_ns);
+                    return Ok((reply, block));
+                }
                 Arrived::Interim(text) => {
                     Box::pin(self.to_client(&text)).await?;
+                    // A slow client had its own time for that; the server's goes on.
+                    let chosen_ms = tally.chosen_ns / 1_000_000;
+                    self.client.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
                     if !block.is_empty() {
                         continue;
                     }
@@ -266,28 +334,19 @@ impl Journey<'_> {
     }
 
     async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
-        let read = poll_fn(|context| {
-            if connection.transport.poll_readable(context).is_pending() {
-                return self
-                    .client
-                    .deadline
-                    .poll_expired(context)
-                    .map(|()| Err(io::ErrorKind::TimedOut.into()));
+        // While a body is coming, it tells when the client has gone.
+        let watches = self.exchange.pending == Framing::None;
+        poll_fn(|context| match connection.transport.poll_block(context) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.upstream_error(&error))),
+            Poll::Pending if watches && self.client.transport.poll_reset(context).is_ready() => {
+                Poll::Ready(Err(Failure::CLIENT_CLOSED))
             }
-            let mut block = Block::ordinary();
-            match connection.transport.poll_read(context, block.spare()) {
-                Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Poll::Ready(Ok(count)) => {
-                    block.advance(count);
-                    Poll::Ready(Ok(block))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.client.deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-                }
+            Poll::Pending => {
+                let late = || self.upstream_error(&io::ErrorKind::TimedOut.into());
+                self.client.deadline.poll_expired(context).map(|()| Err(late()))
             }
-        });
-        read.await.map_err(|error| self.upstream_error(&error))
+        })
+        .await
     }
 
     async fn more(&self, connection: &Connection, block: &mut Block) -> Result<(), Failure> {
@@ -299,7 +358,7 @@ impl Journey<'_> {
     }
 
     /// Whether the time for the whole exchange is used up.
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms
     }
 
@@ -322,7 +381,7 @@ impl Journey<'_> {
         }
     }
 
-    /// All servers are out or full: an empty pool fails at once, a full one may be waited for.
+    /// All servers are out or full: an empty pool fails at once, a full one may be waited for, behind those who wait already.
     async fn wait_for_server(&self, tried: &[usize]) -> Result<usize, Failure> {
         let pool = &self.pool.pool;
         let full = pool.limits_servers() && self.pool.any_full(clock::now_ns());
@@ -333,20 +392,28 @@ impl Journey<'_> {
         let _place = Place::take(&pool.waiting, queue.length).ok_or(Failure::QUEUE_FULL)?;
         let search = async {
             loop {
-                let released = pool.released.notified();
+                let mut released = pin!(pool.released.notified());
+                released.as_mut().enable();
                 if let Some(index) = self.pool.pick(&self.exchange.key, clock::now_ns(), tried) {
                     return index;
                 }
-                released.await;
+                let _ = tokio::time::timeout(LOOK_AGAIN, released).await;
             }
         };
         let limit = Duration::from_millis(self.within_total(queue.timeout_ms));
         let late = |_| if self.is_over() { Failure::TOTAL_TIMEOUT } else { Failure::QUEUE_TIMEOUT };
-        tokio::time::timeout(limit, search).await.map_err(late)
+        self.unless_gone(tokio::time::timeout(limit, search)).await?.map_err(late)
     }
 
-    fn repeats_statuses(&self) -> bool {
-        self.exchange.repeatable && self.route.retry.on.contains(&RetryOn::Status)
+    /// Whether a response of this status is thrown away for another try. Not if there is no other server: its answer is the best there is.
+    fn would_repeat(&self, status: u16, tried: &[usize], now_ns: u64) -> bool {
+        let retry = &self.route.retry;
+        self.exchange.repeatable
+            && retry.statuses.contains(&status)
+            && retry.on.contains(&RetryOn::Status)
+            && (tried.len() as u32) < retry.attempts
+            && self.pool.has_other(now_ns, tried)
+            && self.pool.may_retry(now_ns)
     }
 
     fn may_repeat(&self, miss: Miss) -> bool {
@@ -357,11 +424,6 @@ impl Journey<'_> {
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,
-            (Stage::Sent { reused: true }, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET)
-                if repeatable =>
-            {
-                return true;
-            }
             (_, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) => {
                 repeatable && retry.on.contains(&RetryOn::Reset)
             }
@@ -371,33 +433,27 @@ impl Journey<'_> {
         allowed && self.pool.may_retry(clock::now_ns())
     }
 
-    /// Exponential backoff with full jitter, after so many retries.
-    async fn pause(&self, retries: u32) {
-        let retry = &self.route.retry;
-        let ceiling_ms = retry.backoff_ms.saturating_mul(1 << retries.min(16)).min(retry.backoff_max_ms);
-        if ceiling_ms > 0 {
-            Box::pin(tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling_ms)))).await;
-        }
-    }
-
     /// Feeds the passive health check and the server's counters.
     fn report(&self, index: usize, result: &Result<Relayed, Miss>, status: u16) {
         let Some(local) = self.pool.servers.get(index) else { return };
         let cells = local.cells();
-        let blamed = match result {
-            Ok(_) => status >= 500,
-            Err(miss) => miss.failure.side == Side::Upstream && miss.stage != (Stage::Sent { reused: true }),
+        let good = match result {
+            Ok(_) => status < 500,
+            Err(miss) if miss.stage == Stage::Stale || miss.failure.side != Side::Upstream => return,
+            Err(_) => {
+                cells.failures.inc();
+                false
+            }
         };
-        if result.is_err() {
-            cells.failures.inc();
-        } else if let Some(class) = cells.classes.get(crate::cells::class_of(status)) {
+        if let Some(class) =
+            result.as_ref().ok().and_then(|_| cells.classes.get(crate::cells::class_of(status)))
+        {
             class.inc();
         }
-        if let Some(outliers) = &self.pool.pool.outliers {
-            let now_ns = clock::now_ns();
-            if let Some(ejection) = outliers.record(index, !blamed, now_ns) {
-                local.server.state.eject_until(ejection.until_ns);
-            }
+        if let Some(outliers) = &self.pool.pool.outliers
+            && let Some(ejection) = outliers.record(index, good, clock::now_ns())
+        {
+            local.server.state.eject_until(ejection.until_ns);
         }
     }
 }

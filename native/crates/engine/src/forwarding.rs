@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
 use trunkline_filter::Networks;
 use trunkline_http::{Field, RequestHead, Version, encode, find};
 
@@ -48,15 +49,15 @@ impl Forwarding {
         let lines = head.headers.iter().rev().filter(|header| header.field == Field::Forwarding);
         let mut client = peer.address;
         for header in lines {
-            let hops = header.value.rsplit(|&byte| byte == b',');
-            let addresses: &mut dyn Iterator<Item = Option<IpAddr>> = match (self.style, header.name.len()) {
-                (ForwardingStyle::Forwarded, 9) => &mut hops.map(forwarded_for),
-                (ForwardingStyle::XForwarded | ForwardingStyle::Off, 15) => &mut hops.map(parse_address),
+            let address_of = match (self.style, header.name.len()) {
+                (ForwardingStyle::Forwarded, 9) => forwarded_for,
+                (ForwardingStyle::XForwarded | ForwardingStyle::Off, 15) => parse_address,
                 _ => continue,
             };
-            for address in addresses {
+            let Some(hops) = split_unquoted(header.value, b',') else { return client };
+            for hop in hops.iter().rev() {
                 // An unreadable hop ends the chain: what is left of it was written by someone we know nothing about.
-                let Some(address) = address else { return client };
+                let Some(address) = address_of(hop) else { return client };
                 client = address;
                 if !self.trusts(address) {
                     return client;
@@ -107,7 +108,9 @@ fn x_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trust
     }
     encode::header(out, "X-Forwarded-For", peer.text.as_bytes());
     out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
-    encode::header(out, "X-Forwarded-Host", head.authority.as_bytes());
+    if !head.authority.is_empty() {
+        encode::header(out, "X-Forwarded-Host", head.authority.as_bytes());
+    }
 }
 
 fn forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trusted: bool) {
@@ -137,16 +140,67 @@ fn parse_address(hop: &[u8]) -> Option<IpAddr> {
     bare.or_else(with_port).map(|address| address.to_canonical())
 }
 
+/// The parts between separators that stand outside quoted strings (RFC 9110 §5.6.4); `None` if a quote is not closed.
+fn split_unquoted(value: &[u8], separator: u8) -> Option<SmallVec<[&[u8]; 8]>> {
+    let (mut parts, mut start) = (SmallVec::new(), 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (index, &byte) in value.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == separator && !quoted => {
+                parts.push(value.get(start..index).unwrap_or_default());
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(value.get(start..).unwrap_or_default());
+    (!quoted).then_some(parts)
+}
+
 /// The `for` parameter of one `Forwarded` element (RFC 7239 §4, §6).
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
-    let parameters = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    let value = parameters.filter(|text| text.len() > 4).find_map(|text| {
-        let (name, value) = text.split_at(4);
-        name.eq_ignore_ascii_case(b"for=").then_some(value)
-    })?;
+    let parameters = split_unquoted(element, b';')?;
+    let value =
+        parameters.iter().map(|text| text.trim_ascii()).filter(|text| text.len() > 4).find_map(|text| {
+            let (name, value) = text.split_at(4);
+            name.eq_ignore_ascii_case(b"for=").then_some(value)
+        })?;
     let text = std::str::from_utf8(value).ok()?.trim_matches('"');
     match text.strip_prefix('[') {
         Some(literal) => literal.split(']').next().and_then(|address| parse_address(address.as_bytes())),
         None => parse_address(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn separators_in_quoted_strings_are_text() {
+        let parts = split_unquoted(br#"host="a;for=1.2.3.4";for=6.6.6.6"#, b';').unwrap();
+        assert_eq!(parts.as_slice(), [&br#"host="a;for=1.2.3.4""#[..], b"for=6.6.6.6"]);
+        assert_eq!(split_unquoted(br#"host="a\";for=1.2.3.4;by=x"#, b';'), None);
+    }
+
+    #[test]
+    fn addresses_of_forwarded_elements() {
+        for (element, address) in [
+            ("for=192.0.2.1", Some("192.0.2.1")),
+            (r#"proto=http; FOR="[2001:db8::1]:80""#, Some("2001:db8::1")),
+            (r#"host="x;for=1.2.3.4";for=192.0.2.2"#, Some("192.0.2.2")),
+            ("for=unknown", None),
+            ("by=192.0.2.1", None),
+        ] {
+            assert_eq!(
+                forwarded_for(element.as_bytes()),
+                address.map(|text| text.parse().unwrap()),
+                "{element}"
+            );
+        }
     }
 }

@@ -3,9 +3,10 @@
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
 //! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries), `reply` and `relay` (the answer),
-//! `upload` and `tunnel` (the other cases), `settle` (what is counted).
+//! `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
 
 mod acceptor;
+mod answer;
 mod block;
 mod cells;
 mod client;
@@ -18,6 +19,7 @@ mod failure;
 mod filter_state;
 mod forward;
 mod forwarding;
+mod gate;
 mod hash_key;
 mod health;
 mod metrics;

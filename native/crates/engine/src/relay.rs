@@ -41,7 +41,7 @@ impl Journey<'_> {
         }
         let excess = match whole_body(&reply.body, &rest) {
             Some(length) => {
-                let excess = rest.filled().len() > length;
+                let excess = reply.upstream_keeps && rest.filled().len() > length;
                 rest.truncate(length);
                 tally.response_bytes = length as u64;
                 self.send_whole(&reply.head, &mut rest).await?;
@@ -62,7 +62,7 @@ impl Journey<'_> {
         }
         let mut slices = [IoSlice::new(head), IoSlice::new(rest.filled())];
         let client = self.client;
-        self.rearm();
+        self.rearm_write();
         client
             .transport
             .write_all_vectored(&mut slices, &client.deadline)
@@ -105,7 +105,7 @@ impl Journey<'_> {
         self.send_whole(head, &mut first).await?;
         drop(first);
         if remaining >= SPLICE_FROM
-            && let Ok(pipe) = Pipe::take()
+            && let Some(pipe) = Pipe::take()
         {
             return self.splice(connection, pipe, remaining, tally).await;
         }
@@ -133,19 +133,23 @@ impl Journey<'_> {
     ) -> Result<(), Failure> {
         let client = self.client;
         while remaining > 0 {
-            self.rearm();
+            self.rearm_read();
             let filled = pipe.fill(&connection.transport, remaining, &client.deadline).await;
-            let count = filled.map_err(|error| body_error(&error))? as u64;
+            let count = filled.map_err(|error| self.body_error(&error))? as u64;
             if count == 0 {
                 return Err(Failure::RESPONSE_TRUNCATED);
             }
             remaining -= count;
-            self.rearm();
-            let drained = pipe.drain(&client.transport, remaining > 0, &client.deadline).await;
+            let more = remaining > 0 && pipe.is_full();
+            self.rearm_write();
+            let drained = pipe.drain(&client.transport, more, &client.deadline).await;
             drained.map_err(|error| client_error(&error))?;
             tally.response_bytes += count;
+            if more {
+                // A megabyte has gone by: the worker's other connections have their turn.
+                tokio::task::yield_now().await;
+            }
         }
-        pipe.give_back();
         Ok(())
     }
 
@@ -184,15 +188,10 @@ impl Journey<'_> {
         block: &mut Block,
         room: usize,
     ) -> Result<usize, Failure> {
-        self.rearm();
+        self.rearm_read();
         let spare = block.spare().get_mut(..room).unwrap_or_default();
-        let count = match connection.transport.read(spare, &self.client.deadline).await {
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(Failure::RESPONSE_STALLED);
-            }
-            Err(_) => return Err(Failure::RESPONSE_TRUNCATED),
-        };
+        let read = connection.transport.read(spare, &self.client.deadline).await;
+        let count = read.map_err(|error| self.body_error(&error))?;
         block.advance(count);
         Ok(count)
     }
@@ -205,12 +204,26 @@ impl Journey<'_> {
         if rest.is_empty() {
             return Ok(());
         }
-        self.rearm();
+        self.rearm_write();
         client.transport.write_all(rest, &client.deadline).await.map_err(|error| client_error(&error))
     }
 
-    fn rearm(&self) {
+    /// Between two reads of a response the route's time passes …
+    fn rearm_read(&self) {
         self.client.deadline.arm(clock::now_ms(), self.route.timeouts.body_idle_ms);
+    }
+
+    /// … and between two writes the listener's.
+    fn rearm_write(&self) {
+        self.client.deadline.arm(clock::now_ms(), self.client.listener.timeouts.body_idle_ms);
+    }
+
+    fn body_error(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::TimedOut if self.is_over() => Failure::TOTAL_TIMEOUT,
+            io::ErrorKind::TimedOut => Failure::RESPONSE_STALLED,
+            _ => Failure::RESPONSE_TRUNCATED,
+        }
     }
 
     async fn tunnel(
@@ -237,14 +250,6 @@ impl Journey<'_> {
             tally.failure = Some(Failure::TUNNEL_IDLE);
         }
         Ok(Relayed { closes: true, reusable: false })
-    }
-}
-
-fn body_error(error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::TimedOut {
-        Failure::RESPONSE_STALLED
-    } else {
-        Failure::RESPONSE_TRUNCATED
     }
 }
 

@@ -1,7 +1,9 @@
 //! The response on its way back: its head is checked and written anew, its body follows in bounded pieces.
 
 use trunkline_http::chunk::{ChunkDecoder, Piece, forwardable_trailers};
-use trunkline_http::{Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response};
+use trunkline_http::{
+    Answers, Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response,
+};
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::exchange::{Exchange, Facts};
@@ -40,7 +42,7 @@ pub(crate) enum Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sink {
     Raw,
-    Chunked,
+    Chunked { trailers: bool },
 }
 
 /// What was at the front of the block.
@@ -121,14 +123,21 @@ fn translate(
     forwarding: &Forwarding,
     close: bool,
 ) -> Reply {
-    let tunnels =
-        head.status == 101 || (exchange.answers == trunkline_http::Answers::Connect && head.status < 300);
-    let (body, sink, declared) = framing_for(head, exchange.facts.http10);
+    let connect = exchange.answers == Answers::Connect;
+    let tunnels = head.status == 101 || (connect && head.status < 300);
+    let edits = filters.exchange.response_edits();
+    // A HEAD that the route made another method: its response has a body that the client must not get.
+    let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
+    let (body, sink, declared) = if unwanted {
+        (Source::Nothing, Sink::Raw, Framing::None)
+    } else {
+        framing_for(head, exchange.facts.http10, edits.is_empty())
+    };
     let ends_with_close = sink == Sink::Raw && matches!(declared, Framing::UntilClose);
-    let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close);
+    // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
+    let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
     encode::status_line(&mut out, Version::Http11, head.status, head.reason);
-    let edits = filters.exchange.response_edits();
     encode::headers(&mut out, head.headers, |header| {
         !matches!(header.field, Field::HopByHop | Field::Framing) && !edits.removes(header.name)
     });
@@ -147,7 +156,7 @@ fn translate(
         head: out,
         body,
         sink,
-        upstream_keeps: head.keep_alive && !tunnels,
+        upstream_keeps: head.keep_alive && !tunnels && !unwanted,
         closes,
         tunnels,
     }
@@ -172,9 +181,12 @@ fn connection_line(
 
 /// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
 /// body ends with the connection.
-fn framing_for(head: &ResponseHead<'_, '_>, http10: bool) -> (Source, Sink, Framing) {
-    let (sink, declared) =
-        if http10 { (Sink::Raw, Framing::UntilClose) } else { (Sink::Chunked, Framing::Chunked) };
+fn framing_for(head: &ResponseHead<'_, '_>, http10: bool, trailers: bool) -> (Source, Sink, Framing) {
+    let (sink, declared) = if http10 {
+        (Sink::Raw, Framing::UntilClose)
+    } else {
+        (Sink::Chunked { trailers }, Framing::Chunked)
+    };
     match head.framing {
         Framing::None => (Source::Nothing, Sink::Raw, Framing::None),
         Framing::Length(length) => (Source::Length(length), Sink::Raw, Framing::Length(length)),
@@ -223,7 +235,7 @@ impl Source {
         if !matches!(self, Self::UntilClose) {
             return Err(Failure::RESPONSE_TRUNCATED);
         }
-        if sink == Sink::Chunked {
+        if sink != Sink::Raw {
             out.extend_from_slice(b"0\r\n\r\n");
         }
         *self = Self::Nothing;
@@ -261,8 +273,8 @@ fn transfer_chunks(
             }
             Piece::NeedMore => true,
             Piece::End => {
-                if sink == Sink::Chunked {
-                    end_chunks(decoder.trailers(), out);
+                if let Sink::Chunked { trailers } = sink {
+                    end_chunks(if trailers { decoder.trailers() } else { &[] }, out);
                 }
                 true
             }

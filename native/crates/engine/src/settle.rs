@@ -86,6 +86,8 @@ impl Client {
         ended_ns: u64,
     ) {
         let route = route.and_then(|route| self.listener.routes.get(route));
+        let target = facts.text(&facts.target, block);
+        let redacted = filters.filter(|filters| filters.hides_query()).map(|filters| redact(target, filters));
         let mut log = self.worker.log.borrow_mut();
         let Some(log) = log.as_mut() else { return };
         log.log(&Record {
@@ -94,7 +96,7 @@ impl Client {
             listener: &self.listener.name,
             method: facts.text(&facts.method, block),
             host: facts.text(&facts.authority, block),
-            path: facts.text(&facts.target, block),
+            path: redacted.as_deref().unwrap_or(target),
             status: tally.status,
             request_bytes: facts.body_bytes,
             response_bytes: tally.response_bytes,
@@ -112,4 +114,25 @@ impl Client {
             user_agent: facts.text(&facts.user_agent, block),
         });
     }
+}
+
+/// The target without the values that carried a credential.
+#[cold]
+fn redact(target: &[u8], filters: &trunkline_filter::Exchange) -> Vec<u8> {
+    let Some(question) = memchr::memchr(b'?', target) else { return target.to_vec() };
+    let (path, query) = target.split_at(question + 1);
+    let mut out = path.to_vec();
+    for (position, pair) in query.split(|&byte| byte == b'&').enumerate() {
+        if position > 0 {
+            out.push(b'&');
+        }
+        let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        if filters.hidden_query().any(|hidden| hidden.as_bytes() == name) {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b"=-");
+        } else {
+            out.extend_from_slice(pair);
+        }
+    }
+    out
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use trunkline_breaker::{Outliers, RetryBudget};
 use trunkline_filter::{Chain, Rewrite};
 use trunkline_http::Limits;
@@ -14,6 +14,7 @@ use trunkline_telemetry::PerWorker;
 
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
+use crate::gate::Gate;
 use crate::hash_key::HashKey;
 use crate::plan;
 
@@ -48,8 +49,7 @@ pub(crate) struct Listener {
     pub(crate) reason_header: bool,
     pub(crate) access_log: bool,
     pub(crate) cells: Arc<PerWorker<ListenerCells>>,
-    /// One permit per client connection that may be open.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 pub(crate) struct Route {

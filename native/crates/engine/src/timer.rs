@@ -13,8 +13,11 @@ use tokio::sync::Notify;
 use crate::clock;
 
 const EXPIRED: u64 = 0;
-/// "No time-out": so far away that it never comes, but queued, so that a drain finds the connection.
+/// "No time-out": so far away that it never comes.
 const NEVER_MS: u64 = u64::MAX >> 1;
+/// Every deadline is queued, so that a drain finds its connection, but none for longer: the entry of a connection that has gone
+/// stays until it comes up.
+const LONGEST_MS: u64 = 60_000;
 
 #[derive(Debug)]
 struct Slot {
@@ -95,11 +98,12 @@ impl Timer {
             slot.deadline_ms.set(EXPIRED);
             wake(slot);
         } else {
-            self.enqueue(slot, slot.deadline_ms.get());
+            self.enqueue(slot, now_ms, slot.deadline_ms.get());
         }
     }
 
-    fn enqueue(&self, slot: &Rc<Slot>, at_ms: u64) {
+    fn enqueue(&self, slot: &Rc<Slot>, now_ms: u64, at_ms: u64) {
+        let at_ms = at_ms.min(now_ms + LONGEST_MS);
         slot.queued_ms.set(at_ms);
         self.queue.borrow_mut().push(Reverse(Entry { at_ms, slot: Rc::clone(slot) }));
         if at_ms < self.next_ms.get() {
@@ -153,11 +157,11 @@ impl Deadline {
     pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
         self.step_ms.set(after_ms);
         // The + 1 makes up for the truncation of the clock: never early.
-        let at_ms = if after_ms == 0 { NEVER_MS } else { now_ms.saturating_add(after_ms) + 1 };
+        let at_ms = if after_ms == 0 { NEVER_MS } else { now_ms.saturating_add(after_ms).saturating_add(1) };
         let at_ms = at_ms.min(self.limit_ms.get());
         self.slot.deadline_ms.set(at_ms);
         if at_ms < self.slot.queued_ms.get() {
-            self.timer.enqueue(&self.slot, at_ms);
+            self.timer.enqueue(&self.slot, now_ms, at_ms);
         }
     }
 
@@ -231,6 +235,19 @@ mod tests {
         deadline.arm(1_100, 0);
         timer.fire(100_000);
         assert!(!expired(&deadline));
+    }
+
+    #[test]
+    fn a_connection_without_deadline_leaves_nothing_behind() {
+        let timer = Rc::new(Timer::default());
+        let deadline = Deadline::new(&timer);
+        deadline.arm(1_000, 0);
+        timer.fire(1_000 + LONGEST_MS);
+        assert!(!expired(&deadline));
+        assert_eq!(timer.queue.borrow().len(), 1);
+        drop(deadline);
+        timer.fire(1_000 + 2 * LONGEST_MS);
+        assert!(timer.queue.borrow().is_empty());
     }
 
     #[test]

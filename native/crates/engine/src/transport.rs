@@ -3,13 +3,15 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use tokio::io::{Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::block::Block;
 use crate::timer::Deadline;
 
 #[derive(Debug)]
@@ -75,11 +77,42 @@ impl Transport {
         let _ = self.stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
-    /// True if an idle connection can still be used: nothing to read means open and quiet. The event loop has already noted a FIN, a
-    /// reset or stray bytes; the kernel is only asked when its note may be old, after a read that exactly filled its buffer.
+    /// Waits until there is something to read, and only then borrows a block for it; 10 000 quiet connections hold none. The end of
+    /// the stream is an error.
+    pub(crate) fn poll_block(&self, context: &mut Context<'_>) -> Poll<io::Result<Block>> {
+        std::task::ready!(self.poll_readable(context))?;
+        let mut block = Block::ordinary();
+        let count = std::task::ready!(self.poll_read(context, block.spare()))?;
+        block.advance(count);
+        Poll::Ready(if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(block) })
+    }
+
+    /// True if an idle connection can still be used: nothing to read means open and quiet. The event loop has noted a FIN, a reset or
+    /// stray bytes; the kernel is only asked when there is a note, which may be old: a read that exactly filled its buffer leaves one.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        self.stream.poll_peek(&mut context, &mut ReadBuf::new(&mut [0])).is_pending()
+        matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Ready once the peer has reset the connection. Bytes or a half-close that came before hide it: both are legal while an answer
+    /// is awaited.
+    pub(crate) fn poll_reset(&self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.poll_readable(context).is_pending() {
+                return Poll::Pending;
+            }
+            match self.peek() {
+                // The note was old; with it gone, the next poll waits for news.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+                Ok(_) => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Not through the event loop's poll functions: those say "not ready" to a task that has had its share of the worker.
+    fn peek(&self) -> io::Result<usize> {
+        let socket = socket2::SockRef::from(&self.stream);
+        self.stream.try_io(Interest::READABLE, || socket.peek(&mut [MaybeUninit::uninit()]))
     }
 
     /// Reads some bytes; 0 = the peer has finished sending.

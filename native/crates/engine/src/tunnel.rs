@@ -28,6 +28,7 @@ pub(crate) async fn run(
     deadline: &Deadline,
     idle_ms: u64,
 ) -> Carried {
+    deadline.arm(clock::now_ms(), idle_ms);
     let (up_bytes, down_bytes) = (Cell::new(0), Cell::new(0));
     let idle = Idle { deadline, idle_ms };
     let mut up = pin!(carry(client, server, early, &idle, &up_bytes));

@@ -55,7 +55,7 @@ impl Journey<'_> {
         let mut up = pin!(upload.run(block));
         let mut up_over = false;
         let mut down = pin!(async {
-            let (reply, rest) = self.await_head(connection, lease, filters, tally, false).await?;
+            let (reply, rest) = self.await_head(connection, lease, filters, tally, &[]).await?;
             self.progress.answered.set(true);
             self.relay(connection, reply, rest, None, tally).await
         });
@@ -108,7 +108,7 @@ impl Upload<'_, '_> {
         let mut decoder = ChunkDecoder::default();
         let mut out = Vec::new();
         loop {
-            let data = reframe(&mut decoder, block, &mut out)?;
+            let data = reframe(&mut decoder, block, self.journey.exchange.trailers, &mut out)?;
             self.pass_on(&out, data).await?;
             out.clear();
             if decoder.is_done() {
@@ -157,7 +157,12 @@ impl Upload<'_, '_> {
 }
 
 /// Takes the chunks in `block` apart and frames them anew; returns how many body bytes there were.
-fn reframe(decoder: &mut ChunkDecoder, block: &mut Block, out: &mut Vec<u8>) -> Result<usize, Failure> {
+fn reframe(
+    decoder: &mut ChunkDecoder,
+    block: &mut Block,
+    trailers: bool,
+    out: &mut Vec<u8>,
+) -> Result<usize, Failure> {
     let mut total = 0;
     loop {
         let (used, piece) =
@@ -172,7 +177,7 @@ fn reframe(decoder: &mut ChunkDecoder, block: &mut Block, out: &mut Vec<u8>) -> 
             }
             Piece::NeedMore => false,
             Piece::End => {
-                end_chunks(decoder.trailers(), out);
+                end_chunks(if trailers { decoder.trailers() } else { &[] }, out);
                 false
             }
         };

@@ -42,6 +42,18 @@ impl LocalPool {
         self.balancer.borrow().explain(now_ns).contains(&Standing::Full)
     }
 
+    /// Whether a server that was not tried yet would take a request.
+    pub(crate) fn has_other(&self, now_ns: u64, tried: &[usize]) -> bool {
+        let standings = self.balancer.borrow().explain(now_ns);
+        let serves = |standing: &Standing| {
+            matches!(
+                standing,
+                Standing::Eligible | Standing::Warming { .. } | Standing::Standby | Standing::Panic
+            )
+        };
+        standings.iter().enumerate().any(|(index, standing)| serves(standing) && !tried.contains(&index))
+    }
+
     pub(crate) fn count_request(&self, now_ns: u64) {
         let pending = self.undeposited.get() + 1;
         if pending == DEPOSIT_BATCH {
@@ -72,7 +84,8 @@ pub(crate) struct LocalServer {
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     served: u32,
-    idle_since_ms: u64,
+    /// Kept until then.
+    idle_until_ms: u64,
 }
 
 impl LocalServer {
@@ -109,7 +122,7 @@ impl LocalServer {
         match stream {
             Ok(transport) => {
                 self.cells().connects.inc();
-                Ok(Connection { transport, served: 0, idle_since_ms: 0 })
+                Ok(Connection { transport, served: 0, idle_until_ms: 0 })
             }
             Err(error) => {
                 self.cells().connect_failures.inc();
@@ -124,7 +137,7 @@ impl LocalServer {
         if limits.idle == 0 || (limits.requests > 0 && connection.served >= limits.requests) {
             return;
         }
-        connection.idle_since_ms = now_ms;
+        connection.idle_until_ms = now_ms.saturating_add(limits.idle_timeout_ms);
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= limits.idle {
             idle.remove(0);
@@ -134,11 +147,10 @@ impl LocalServer {
         self.cells().idle.inc();
     }
 
-    /// Closes what has been idle for too long or was closed by the server. A limit of 0 keeps nothing.
-    pub(crate) fn sweep(&self, timeout_ms: u64, now_ms: u64) {
+    /// Closes what has been idle for too long or was closed by the server.
+    pub(crate) fn sweep(&self, now_ms: u64) {
         self.idle.borrow_mut().retain(|connection| {
-            let keep = now_ms.saturating_sub(connection.idle_since_ms) < timeout_ms
-                && connection.transport.is_quiet();
+            let keep = now_ms < connection.idle_until_ms && connection.transport.is_quiet();
             if !keep {
                 self.cells().idle.dec();
             }
@@ -173,6 +185,11 @@ impl Lease {
     pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, now_ns: u64) -> Self {
         local.server.state.begin();
         Self { local: Rc::clone(local), pool: Arc::clone(pool), started_ns: now_ns, latency_ns: None }
+    }
+
+    /// Whether any byte of a response has come.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.latency_ns.is_some()
     }
 
     /// The response head is here.

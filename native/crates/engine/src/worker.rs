@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -38,8 +38,8 @@ pub(crate) struct Shared {
 /// Orders from the control side.
 pub(crate) enum Command {
     /// Serve a listener on a bound socket.
-    Listen { listener: String, socket: std::net::TcpListener },
-    /// Take what is already in the accept queue, then close the socket.
+    Listen { listener: String, planned: SocketAddr, socket: std::net::TcpListener },
+    /// Take what is already in the accept queue, then close the sockets of that planned address.
     Unlisten { listener: String, address: SocketAddr },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
@@ -60,22 +60,28 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Runs until it is told to stop. Called on the worker's own thread.
+    /// Runs until it is told to stop. Called on the worker's own thread; `ready` hears whether its event loop could be made.
     pub(crate) fn run(
         index: usize,
         shared: Arc<Shared>,
         commands: UnboundedReceiver<Command>,
-    ) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        ready: &std::sync::mpsc::SyncSender<std::io::Result<()>>,
+    ) {
+        let built = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .build_local(tokio::runtime::LocalOptions::default())?;
+            .build_local(tokio::runtime::LocalOptions::default());
+        let (runtime, outcome) = match built {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let _ = ready.send(outcome);
+        let Some(runtime) = runtime else { return };
         let stopped = runtime.block_on(Rc::new(Self::new(index, shared)).obey(commands));
         drop(runtime);
         if let Some(stopped) = stopped {
             let _ = stopped.send(());
         }
-        Ok(())
     }
 
     fn new(index: usize, shared: Arc<Shared>) -> Self {
@@ -96,7 +102,7 @@ impl Worker {
         let mut acceptors = Acceptors::new(Rc::clone(&self));
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Listen { listener, socket } => acceptors.open(listener, socket),
+                Command::Listen { listener, planned, socket } => acceptors.open(listener, planned, socket),
                 Command::Unlisten { listener, address } => acceptors.close(&listener, address),
                 Command::Log(writer) => self.change_log(writer),
                 Command::Drain => {
@@ -126,10 +132,7 @@ impl Worker {
             if let Some(log) = self.log.borrow_mut().as_mut() {
                 log.flush_if_due(now_ns);
             }
-            for pool in self.pools.borrow().values() {
-                let timeout_ms = pool.pool.plan.keep_alive.idle_timeout_ms;
-                pool.servers.iter().for_each(|server| server.sweep(timeout_ms, now_ns / 1_000_000));
-            }
+            self.servers.borrow().values().for_each(|server| server.sweep(now_ns / 1_000_000));
             if self.is_draining() {
                 self.timer.wake_all();
             }
@@ -145,17 +148,18 @@ impl Worker {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// True if a new snapshot has come since the last call; what only the old one needed is let go.
-    pub(crate) fn refresh(&self) -> bool {
+    /// If a new snapshot has come since the last call, what only the old one needed is let go.
+    pub(crate) fn refresh(&self) {
         let generation = self.generation();
         if self.generation.replace(generation) == generation {
-            return false;
+            return;
         }
         let snapshot = self.shared.snapshot.load();
-        let current: ahash::AHashSet<u64> = snapshot.pools.iter().map(|pool| pool.id).collect();
-        self.pools.borrow_mut().retain(|id, _| current.contains(id));
-        self.servers.borrow_mut().retain(|_, server| Rc::strong_count(server) > 1);
-        true
+        let pools: AHashSet<u64> = snapshot.pools.iter().map(|pool| pool.id).collect();
+        let servers: AHashSet<u64> =
+            snapshot.pools.iter().flat_map(|pool| &pool.servers).map(|server| server.id).collect();
+        self.pools.borrow_mut().retain(|id, _| pools.contains(id));
+        self.servers.borrow_mut().retain(|id, _| servers.contains(id));
     }
 
     /// The listener of that name in the present snapshot.

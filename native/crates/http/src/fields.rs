@@ -2,23 +2,49 @@
 
 use crate::head::{Field, Header};
 
-/// Classifies a header name (RFC 9110 §7.6.1 for the hop-by-hop ones).
+/// Classifies a header name. One with `_` that some servers read as a name that means something here (CGI and WSGI make the same
+/// variable of `X_Forwarded_For` and `X-Forwarded-For`) is not passed on.
 pub(crate) fn classify(name: &str) -> Field {
+    match known(name) {
+        Field::Other if name.contains('_') && known(&name.replace('_', "-")) != Field::Other => {
+            Field::HopByHop
+        }
+        field => field,
+    }
+}
+
+/// RFC 9110 §7.6.1 has the hop-by-hop ones.
+fn known(name: &str) -> Field {
     let candidates: &[(&str, Field)] = match name.len() {
         2 => &[("te", Field::HopByHop)],
         3 => &[("via", Field::Via)],
         4 => &[("host", Field::Host)],
         6 => &[("expect", Field::Expect)],
         7 => &[("upgrade", Field::HopByHop)],
-        9 => &[("forwarded", Field::Forwarding)],
+        9 => &[("forwarded", Field::Forwarding), ("x-real-ip", Field::Claim)],
         10 => &[("connection", Field::HopByHop), ("keep-alive", Field::HopByHop)],
+        11 => &[("x-client-ip", Field::Claim)],
         12 => &[("x-request-id", Field::RequestId)],
+        13 => &[("x-rewrite-url", Field::Claim)],
         // HTTP2-Settings belongs to an h2c upgrade, which is never passed on.
-        14 => &[("content-length", Field::Framing), ("http2-settings", Field::HopByHop)],
-        15 => &[("x-forwarded-for", Field::Forwarding)],
-        16 => &[("x-forwarded-host", Field::Forwarding), ("proxy-connection", Field::HopByHop)],
+        14 => &[
+            ("content-length", Field::Framing),
+            ("http2-settings", Field::HopByHop),
+            ("x-original-url", Field::Claim),
+            ("true-client-ip", Field::Claim),
+        ],
+        15 => &[("x-forwarded-for", Field::Forwarding), ("x-forwarded-ssl", Field::Claim)],
+        16 => &[
+            ("x-forwarded-host", Field::Forwarding),
+            ("x-forwarded-port", Field::Claim),
+            ("proxy-connection", Field::HopByHop),
+        ],
         17 => &[("transfer-encoding", Field::Framing), ("x-forwarded-proto", Field::Forwarding)],
-        18 => &[("proxy-authenticate", Field::HopByHop)],
+        18 => &[
+            ("proxy-authenticate", Field::HopByHop),
+            ("x-forwarded-server", Field::Claim),
+            ("x-forwarded-prefix", Field::Claim),
+        ],
         19 => &[("proxy-authorization", Field::HopByHop)],
         _ => return Field::Other,
     };

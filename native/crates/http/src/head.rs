@@ -34,6 +34,9 @@ pub enum Field {
     Expect,
     /// `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded`: taken over or replaced by the trust rules.
     Forwarding,
+    /// Other words about who the client is or what it asked for (`X-Real-IP`, `X-Forwarded-Port`, `X-Original-URL` …): we write none of
+    /// them, and believe them of trusted proxies only.
+    Claim,
     Via,
     RequestId,
 }

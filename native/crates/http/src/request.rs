@@ -257,7 +257,10 @@ impl<'b> Scan<'b> {
     fn upgrade_token(&self, version: Version) -> Option<&'b [u8]> {
         let token = self.upgrade.filter(|_| self.connection_upgrade && version == Version::Http11)?;
         let mut plain = !token.is_empty();
-        fields::list_members(token, |member| plain &= !member.eq_ignore_ascii_case(b"h2c"));
+        fields::list_members(token, |member| {
+            let name = member.split(|&byte| byte == b'/').next().unwrap_or_default();
+            plain &= !name.trim_ascii().eq_ignore_ascii_case(b"h2c");
+        });
         plain.then_some(token)
     }
 }

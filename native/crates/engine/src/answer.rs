@@ -1,0 +1,174 @@
+//! Responses of our own: refusals, what filters answer, and what a client is told when its exchange failed.
+
+use std::io;
+
+use trunkline_http::{Version, encode};
+
+use crate::block::{Block, Text};
+use crate::client::{Client, Next};
+use crate::exchange::{Answered, Refused};
+use crate::failure::{Failure, Side};
+use crate::settle::Tally;
+
+/// What every response of our own has.
+struct Own<'o> {
+    status: u16,
+    reason: &'static str,
+    close: bool,
+    is_head: bool,
+    content_type: Option<&'o str>,
+    body: &'o [u8],
+}
+
+impl Client {
+    /// Answers a refused request.
+    pub(crate) async fn refuse(
+        &self,
+        refused: Refused,
+        block: &Block,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Next {
+        let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
+        let close = !reusable || !facts.keep_alive || self.must_close();
+        let (out, response_bytes) = self.compose_failure(failure, close, is_head, filters, |out| {
+            if let Some(allow) = &allow {
+                encode::header(out, "Allow", allow.as_bytes());
+            }
+        });
+        let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
+        self.settle(&facts, Some(block), route, &tally, Some(filters));
+        next_after(self.write(&out).await, close, reusable)
+    }
+
+    /// Writes a filter's own response.
+    pub(crate) async fn answer(
+        &self,
+        answered: Answered,
+        block: &Block,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Next {
+        let Answered { refusal, facts, route, reusable, is_head } = answered;
+        let close = !reusable || !facts.keep_alive || self.must_close();
+        let (status, reason) = (refusal.status, refusal.reason.as_str());
+        let mut body = Text::take();
+        refusal.write_body(&mut body);
+        let own = Own { status, reason, close, is_head, content_type: refusal.content_type(), body: &body };
+        let (out, response_bytes) = self.compose(&own, filters, |_| ());
+        let failure = side_of(refusal.reason).map(|side| Failure { status, reason, side });
+        let tally = Tally { status, failure, response_bytes, ..Tally::default() };
+        self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
+        next_after(self.write(&out).await, close, reusable)
+    }
+
+    /// Tells of an exchange that failed before its response began. Also returns the body bytes.
+    pub(crate) async fn fail(
+        &self,
+        failure: Failure,
+        close: bool,
+        is_head: bool,
+        filters: &trunkline_filter::Exchange,
+    ) -> (u64, io::Result<()>) {
+        let (out, bytes) = self.compose_failure(failure, close, is_head, filters, |out| {
+            if failure.status == 503 {
+                out.extend_from_slice(b"Retry-After: 1\r\n");
+            }
+        });
+        (bytes, self.write(&out).await)
+    }
+
+    /// With the body `{"error":"reason","status":404}`.
+    fn compose_failure(
+        &self,
+        Failure { status, reason, .. }: Failure,
+        close: bool,
+        is_head: bool,
+        filters: &trunkline_filter::Exchange,
+        lines: impl FnOnce(&mut Vec<u8>),
+    ) -> (Text, u64) {
+        let body = format!("{{\"error\":\"{reason}\",\"status\":{status}}}");
+        let content_type = Some("application/json");
+        let own = Own { status, reason, close, is_head, content_type, body: body.as_bytes() };
+        self.compose(&own, filters, lines)
+    }
+
+    /// A whole response with the lines that the filters want on every one, and how many bytes of it are its body.
+    fn compose(
+        &self,
+        own: &Own<'_>,
+        filters: &trunkline_filter::Exchange,
+        lines: impl FnOnce(&mut Vec<u8>),
+    ) -> (Text, u64) {
+        let mut out = Text::take();
+        encode::status_line(&mut out, Version::Http11, own.status, phrase(own.status).as_bytes());
+        // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
+        encode::header(&mut out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
+        if own.close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        lines(&mut out);
+        let edits = filters.response_edits().appended();
+        edits.for_each(|(name, value)| encode::header(&mut out, name, value));
+        if self.listener.reason_header {
+            encode::header(&mut out, "X-Trunkline-Reason", own.reason.as_bytes());
+        }
+        // RFC 9110 §8.6, §15.4.5: neither has a body, nor a length that would say so.
+        if matches!(own.status, 204 | 304) {
+            out.extend_from_slice(b"\r\n");
+            return (out, 0);
+        }
+        if let Some(content_type) = own.content_type {
+            encode::header(&mut out, "Content-Type", content_type.as_bytes());
+        }
+        out.extend_from_slice(b"Content-Length: ");
+        encode::decimal(&mut out, own.body.len() as u64);
+        out.extend_from_slice(b"\r\n\r\n");
+        let body = if own.is_head { &[][..] } else { own.body };
+        out.extend_from_slice(body);
+        (out, body.len() as u64)
+    }
+}
+
+/// Whose fault a filter's answer is. A preflight's is nobody's: it is what was asked for.
+fn side_of(reason: trunkline_filter::Reason) -> Option<Side> {
+    match reason {
+        trunkline_filter::Reason::CorsPreflight => None,
+        trunkline_filter::Reason::BreakerOpen => Some(Side::Upstream),
+        _ => Some(Side::Client),
+    }
+}
+
+/// `reusable`: everything the client sent for this request has been read.
+pub(crate) fn next_after(written: io::Result<()>, close: bool, reusable: bool) -> Next {
+    match (written, close, reusable) {
+        (Ok(()), false, _) => Next::Request,
+        (Ok(()), true, false) => Next::Linger,
+        (Ok(()), true, true) => Next::Close,
+        (Err(_), ..) => Next::Cut,
+    }
+}
+
+/// Reason phrases of the statuses that the gateway answers with itself (RFC 9110 §15).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

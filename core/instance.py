@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from trunkline.core.config.load import Loaded
-from trunkline.core.config.problems import ConfigError, Problem
+from trunkline.core.config.problems import ConfigError
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
 
@@ -85,7 +85,7 @@ class Instance:
         process = {
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_s, 1),
-            "config": str(self.loaded.file),
+            "config": str(self.loaded.file.absolute()),
             "ready": self.is_ready,
             "draining": self._draining,
             "last_reload": self._last_reload,
@@ -100,6 +100,7 @@ class Instance:
         """What would happen to a request, as JSON.
 
         Raises:
+            LookupError: No such listener.
             ValueError: The request makes no sense.
         """
         return self._engine.explain(orjson.dumps(request))
@@ -158,7 +159,7 @@ def apply(engine: Engine, loaded: Loaded, *, bind: bool = True) -> dict[str, Any
     except PlanError as error:
         raise loaded.refusal(error.errors) from error
     except OSError as error:
-        raise ConfigError([Problem(str(loaded.file), 0, "", str(error))]) from error
+        raise loaded.cannot_open(error) from error
     return applied
 
 

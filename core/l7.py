@@ -37,6 +37,15 @@ def route_to_plan(name: str, route: Exchange, pool: str) -> dict[str, Any]:
     return {**plan, "pool": pool}
 
 
+def route_parts(route: Exchange, source: Path) -> dict[str, Path]:
+    """Where the parts of a route's plan stand that the configuration names differently."""
+    parts: dict[str, Path] = {"path": (*source, route.path_key), "hosts": (*source, "host")}
+    for table in ("headers", "query"):
+        for number, name in enumerate(getattr(route, table) or {}):
+            parts[f"{table}[{number}]"] = (*source, table, name)
+    return parts
+
+
 def add_pools(role: str, pools: Mapping[str, Pool], builder: PlanBuilder) -> None:
     """Add the pools of a role, named `role.pool`."""
     for name, pool in pools.items():

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from typing import Self
 
 import uvloop
 
-from trunkline.core.admin.server import bind, open_admin
+from trunkline.core.admin.server import DEFAULT_ADDRESS, bind, open_admin
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.instance import Instance, relative_to_config
@@ -34,8 +35,8 @@ def serve(load: Callable[[], Loaded]) -> int:
     """Run until a signal; the exit code: 0, or 4 if the grace period cut requests off.
 
     Raises:
-        ConfigError: The configuration is refused at the start.
-        OSError: An address cannot be bound at the start.
+        ConfigError: The configuration is refused at the start, or an address cannot be bound.
+        OSError: The state folder or the ready file cannot be written.
     """
     loaded = load()
     set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
@@ -55,7 +56,7 @@ async def _serve(load: Callable[[], Loaded], loaded: Loaded) -> int:
     signals = Signals(instance)
     settings = loaded.config.admin
     # Bound first: what cannot start must not have taken a connection.
-    listening = bind(settings.listen) if settings.enabled else None
+    listening = _bind_admin(loaded) if settings.enabled else None
     applied = await instance.start()
     admin = open_admin(instance, listening) if listening else None
     log.info("serving", extra={**applied, "admin": admin.running.url if admin else "off"})
@@ -69,6 +70,16 @@ async def _serve(load: Callable[[], Loaded], loaded: Loaded) -> int:
         return STOPPED
     log.warning("stopped: the grace period cut off what was still open")
     return CUT_OFF
+
+
+def _bind_admin(loaded: Loaded) -> socket.socket:
+    address = loaded.config.admin.listen
+    try:
+        return bind(address)
+    except OSError as error:
+        raise loaded.cannot_listen(
+            ("admin", "listen"), address or DEFAULT_ADDRESS, error
+        ) from error
 
 
 class Signals:

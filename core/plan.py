@@ -8,6 +8,7 @@ so that what the engine refuses can be named by file and line. Host names are re
 import re
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,6 +21,24 @@ from trunkline.core.config.values import Address
 
 _PLAN_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _UNIT = re.compile(r"_(ms|s|bytes)$")
+# What stands for every address of its family.
+_WILDCARDS = {"0.0.0.0", "::"}
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """An address that something listens on: as it is written, and one that it resolves to."""
+
+    written: Address
+    resolved: Address
+    source: Path
+
+    def meets(self, other: Address) -> bool:
+        """Whether both cannot be bound; IPv6 sockets leave IPv4 alone."""
+        mine, others = self.resolved.host, other.host
+        same_family = (":" in mine) == (":" in others)
+        same_host = mine == others or (same_family and bool({mine, others} & _WILDCARDS))
+        return self.resolved.port == other.port and same_host
 
 
 class PlanBuilder:
@@ -32,7 +51,7 @@ class PlanBuilder:
         self._consumers: list[dict[str, Any]] = []
         self._access_log: dict[str, Any] | None = None
         self._sources: dict[Path, Path] = {}
-        self._listening: dict[Address, Path] = {}
+        self._listening: list[_Claim] = []
 
     def report(self, path: Path, message: str) -> None:
         """Note a problem at a key."""
@@ -40,12 +59,10 @@ class PlanBuilder:
 
     def add_listener(self, listener: dict[str, Any], listen: list[Address], source: Path) -> int:
         """Add a listener without routes; `addresses` is filled in here. Its index is returned."""
-        for number, address in enumerate(listen):
-            self.claim_address(address, (*source, "listen", number))
         addresses = [
             str(resolved)
             for number, address in enumerate(listen)
-            for resolved in self.resolve(address, (*source, "listen", number))
+            for resolved in self.claim_address(address, (*source, "listen", number))
         ]
         self._listeners.append({**listener, "addresses": addresses, "routes": []})
         index = len(self._listeners) - 1
@@ -53,16 +70,26 @@ class PlanBuilder:
         self._sources["listeners", index, "addresses"] = (*source, "listen")
         return index
 
-    def claim_address(self, address: Address, source: Path) -> None:
-        """Reserve an address for one listener; a second one is a problem."""
-        first = self._listening.setdefault(address, source)
-        if first != source:
-            file, line = self.document.place(first)
-            self.report(source, f"{address} is already used in {file}:{line}; give each its own")
+    def claim_address(self, address: Address, source: Path) -> list[Address]:
+        """Reserve an address for one listener; a second one is a problem. What it resolves to."""
+        found = self.resolve(address, source)
+        for resolved in found:
+            first = next((claim for claim in self._listening if claim.meets(resolved)), None)
+            if first is not None:
+                file, line = self.document.place(first.source)
+                taken = f"{first.written} is already used in {file}:{line}; give each its own"
+                self.report(source, taken)
+            self._listening.append(_Claim(address, resolved, source))
+        return found
 
     def listen_addresses(self) -> list[Address]:
         """Every address that something listens on, as written."""
-        return list(self._listening)
+        return list(dict.fromkeys(claim.written for claim in self._listening))
+
+    def source_of_address(self, resolved: str) -> Path:
+        """The configuration key of an address that something listens on."""
+        claims = (claim.source for claim in self._listening if str(claim.resolved) == resolved)
+        return next(claims, ())
 
     def add_route(
         self, listener: int, route: dict[str, Any], source: Path, parts: dict[str, Path]
@@ -113,14 +140,22 @@ class PlanBuilder:
         path = _plan_path(plan_path)
         for length in range(len(path), 0, -1):
             if source := self._sources.get(path[:length]):
-                return self._deepest(source, path[length:])
+                return self._deepest(self._written(source), path[length:])
         return ()
+
+    def _written(self, source: Path) -> Path:
+        """The key itself, or the table in which it is missing."""
+        while source and self.document.get(source) is None:
+            source = source[:-1]
+        return source
 
     def _deepest(self, source: Path, rest: Path) -> Path:
         """Follow the rest of a plan path as far as keys of the configuration have the same name."""
         for part in rest:
-            name = _UNIT.sub("", part) if isinstance(part, str) else part
-            if self.document.get((*source, name)) is None:
+            names = [part] if isinstance(part, int) else [_UNIT.sub("", part), f"{part}_file"]
+            known = (name for name in names if self.document.get((*source, name)) is not None)
+            name = next(known, None)
+            if name is None:
                 break
             source = (*source, name)
         return source

@@ -1,5 +1,7 @@
 """The `[gateway]` table: listeners, pools, consumers, and APIs with their filters."""
 
+from typing import Annotated
+
 from pydantic import Field, SecretStr
 
 from trunkline.core.config.http import Exchange, HttpListener, Rewrite
@@ -12,7 +14,7 @@ from trunkline.gateway.filters import Filter
 class Consumer(Model):
     """Who may call."""
 
-    keys: list[SecretStr] = Field(default_factory=list)
+    keys: list[Annotated[SecretStr, Field(min_length=1)]] = Field(default_factory=list)
     """API keys; each belongs to one consumer."""
 
 

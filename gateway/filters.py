@@ -10,23 +10,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from trunkline.core.config import patterns
-from trunkline.core.config.http import HeaderEdits, HeaderValue, Status, Token, Tokens
+from trunkline.core.config.http import HeaderEdits, HeaderValue, Methods, Status, Token, Tokens
 from trunkline.core.config.models import Model, Name, Positive, Ratio, in_plan
 from trunkline.core.config.values import (
     Duration,
-    Network,
+    Networks,
     Size,
     StatusRange,
     Strings,
     WholeSeconds,
-    one_or_more,
 )
 
 LimitKey = Annotated[str, Field(pattern=patterns.LIMIT_KEY)]
 LimitAlgorithm = Literal[
     "token_bucket", "leaky_bucket", "leaky_queue", "fixed_window", "sliding_window", "gcra"
 ]
-Networks = Annotated[list[Network], one_or_more(Network)]
 Cost = Annotated[int, Field(ge=1, lt=2**63)]
 
 
@@ -60,7 +58,7 @@ class Cors(Model):
     type: Literal["cors"]
     origins: Strings
     """Exact origins, `*`, or `https://*.example.com`."""
-    methods: Tokens | None = None
+    methods: Methods | None = None
     headers: Tokens | None = None
     expose: Tokens | None = None
     credentials: bool | None = None

@@ -7,7 +7,13 @@ from typing import Any
 from trunkline.core.config.positions import Path
 from trunkline.core.config.problems import key_text
 from trunkline.core.config.references import Reference
-from trunkline.core.l7 import add_pools, listener_to_plan, report_unknown_parameters, route_to_plan
+from trunkline.core.l7 import (
+    add_pools,
+    listener_to_plan,
+    report_unknown_parameters,
+    route_parts,
+    route_to_plan,
+)
 from trunkline.core.plan import PlanBuilder
 from trunkline.core.role import Role
 from trunkline.gateway.config import Api, GatewayConfig
@@ -48,6 +54,8 @@ def _add_api(
     offered = {
         n: index for n, index in listeners.items() if not api.listeners or n in api.listeners
     }
+    if not builder.document.names("gateway", "http"):
+        builder.report(source, "no listener offers it; add [gateway.http.NAME]")
     for listener, index in offered.items():
         # A route's name is the identity of its counters, so a second listener needs its own.
         suffix = "" if len(offered) == 1 else f"@{listener}"
@@ -57,11 +65,7 @@ def _add_api(
 
 def _parts(api: Api, source: Path, common: int, own: int) -> dict[str, Path]:
     """Where the parts of an API's route come from."""
-    parts: dict[str, Path] = {
-        "path": (*source, api.path_key),
-        "rewrite": (*source, "backend"),
-        "hosts": (*source, "host"),
-    }
+    parts = {**route_parts(api, source), "rewrite": (*source, "backend")}
     for index in range(common):
         parts[f"filters[{index}]"] = ("gateway", "filters", index)
     for index in range(own):

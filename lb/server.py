@@ -4,7 +4,13 @@ from typing import Any
 
 from trunkline.core.config.positions import Path
 from trunkline.core.config.references import Reference
-from trunkline.core.l7 import add_pools, listener_to_plan, report_unknown_parameters, route_to_plan
+from trunkline.core.l7 import (
+    add_pools,
+    listener_to_plan,
+    report_unknown_parameters,
+    route_parts,
+    route_to_plan,
+)
 from trunkline.core.plan import PlanBuilder
 from trunkline.core.role import Role
 from trunkline.lb.config import LbConfig, Listener, Route
@@ -41,7 +47,7 @@ def _add_route(listener: int, name: str, route: Route, source: Path, builder: Pl
     if route.rewrite is not None:
         report_unknown_parameters(route, route.rewrite, (*source, "rewrite"), builder)
         plan["rewrite"] = route.rewrite.to_plan()
-    builder.add_route(listener, plan, source, {"path": (*source, route.path_key)})
+    builder.add_route(listener, plan, source, route_parts(route, source))
 
 
 def _catch_all(listener: str, pool: str) -> dict[str, Any]:

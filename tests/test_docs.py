@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from trunkline.cli import load_roles
-from trunkline.core.commands.check import check
+from trunkline.core.config.load import load
+from trunkline.core.instance import apply
+from trunkline.core.native import Engine
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -56,7 +58,7 @@ def test_configuration(
         monkeypatch.setenv(name, value)
     file = tmp_path / "example.toml"
     file.write_text(blocks(page, "toml")[number])
-    assert check(file, load_roles()) == 0
+    apply(Engine(1), load(file, load_roles()), bind=False)
 
 
 @pytest.mark.parametrize(("page", "number"), examples("python"))

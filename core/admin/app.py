@@ -84,7 +84,7 @@ def _add_views(app: FastAPI, instance: Instance) -> None:
 
     @app.get("/config")
     async def config() -> dict[str, Any]:
-        """The running configuration as written, without secrets."""
+        """The running configuration as written: secrets hidden, `${NAME}` not filled in."""
         return instance.loaded.redacted()
 
     @app.get("/listeners")
@@ -139,6 +139,8 @@ def _add_actions(app: FastAPI, instance: Instance) -> None:
         """What would happen to this request: route, filters, server, and why."""
         try:
             answer = instance.explain(request.model_dump(exclude_none=True))
+        except LookupError as error:
+            raise HTTPException(404, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         return Response(answer, media_type="application/json")

@@ -46,12 +46,14 @@ class AdminClient:
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
+            request = urllib.request.Request(self._url + path, data, headers, method=method)
             with self._opener.open(request, timeout=timeout_s) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise RefusedError(error.code, _json_or_text(error.read())) from error
+        except ValueError as error:
+            raise NotRunningError(f"{self._url} is not the URL of an admin API") from error
         except OSError as error:
             raise NotRunningError(f"no answer from {self._url}: {error}") from error
 

@@ -13,7 +13,7 @@ import uvicorn
 
 from trunkline.core import state
 from trunkline.core.admin.app import make_app
-from trunkline.core.config.load import Loaded
+from trunkline.core.config.load import Loaded, read_token
 from trunkline.core.config.values import Address
 from trunkline.core.instance import Instance, relative_to_config
 
@@ -38,7 +38,11 @@ def open_admin(instance: Instance, listening: socket.socket) -> "AdminServer":
         token=token,
     )
     server = AdminServer(_Uvicorn(_settings(instance, token)), listening, running)
-    state.save(running)
+    try:
+        state.save(running)
+    except OSError as error:
+        folder = state.state_directory()
+        raise OSError(f"the state folder {folder}: {error.strerror}") from error
     return server
 
 
@@ -111,7 +115,7 @@ def choose_token(loaded: Loaded) -> str:
     if admin.token is not None:
         return admin.token.get_secret_value()
     if admin.token_file is not None:
-        return relative_to_config(loaded, admin.token_file).read_text().split("\n", 1)[0].strip()
+        return read_token(relative_to_config(loaded, admin.token_file))
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trunkline.core.commands import output
-from trunkline.core.config.load import config_model, load
+from trunkline.core.config.load import config_model, load, require_roles
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.instance import apply
 from trunkline.core.native import Engine
@@ -14,7 +14,9 @@ from trunkline.core.role import Role
 def check(file: Path, roles: Sequence[Role]) -> int:
     """Print every problem of the file, or what it would run."""
     try:
-        apply(Engine(1), load(file, roles), bind=False)
+        loaded = load(file, roles)
+        require_roles(loaded, roles)
+        apply(Engine(1), loaded, bind=False)
     except ConfigError as refused:
         output.problems(refused.problems)
         count = len(refused.problems)

@@ -3,12 +3,16 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from trunkline.core.config.problems import Problem
+
+# Keys of times in nanoseconds since 1970 end so; a key `at` holds seconds.
+_UNIX_NS = "_unix_ns"
 
 OK, FAILED, NOT_RUNNING = 0, 1, 3
 
@@ -36,13 +40,14 @@ def as_json(value: Any) -> None:
 
 
 def table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
-    """Rows of one shape as a table; its columns are their keys, what is nested is left out."""
-    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if _flat(value)))
+    """Rows of one shape as a table: a column for each key, `name` first, nested values left out."""
+    found = dict.fromkeys(name for row in rows for name, value in row.items() if _flat(value))
+    names = sorted(found, key=lambda name: name != "name")
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in names:
-        shown.add_column(name.replace("_", " "))
+        shown.add_column(name.removesuffix(_UNIX_NS).replace("_", " "))
     for row in rows:
-        shown.add_row(*(_cell(row.get(name)) for name in names))
+        shown.add_row(*(_cell(name, row.get(name)) for name in names))
     return shown
 
 
@@ -55,7 +60,7 @@ def outline(value: Any, indent: int = 0) -> list[str]:
         if isinstance(item, dict | list) and item:
             lines += [label, *outline(item, indent + 1)]
         else:
-            lines.append(f"{label} {_cell(item)}".rstrip())
+            lines.append(f"{label} {_cell(name, item)}".rstrip())
     return lines
 
 
@@ -66,14 +71,21 @@ def _flat(value: Any) -> bool:
     return is_list_of_plain or not isinstance(value, dict | list)
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
+    if name.endswith(_UNIX_NS):
+        return _time(value / 1e9)
+    if name == "at":
+        return _time(value)
     match value:
-        case None:
-            return "-"
         case bool():
             return "yes" if value else "no"
         case float():
             return f"{value:.4g}"
         case list() | dict():
             return ", ".join(map(str, value)) or "-"
-    return str(value)
+    return "-" if value is None else str(value)
+
+
+def _time(unix_s: float) -> str:
+    """Local time with its offset, to the second."""
+    return datetime.fromtimestamp(unix_s).astimezone().isoformat(" ", "seconds")

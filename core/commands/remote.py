@@ -55,7 +55,7 @@ def explain_offline(
     except ConfigError as refused:
         output.problems(refused.problems)
         return output.FAILED
-    except ValueError as error:
+    except (LookupError, ValueError) as error:
         output.error(str(error))
         return output.FAILED
     _show_explanation(answer, as_json=as_json)

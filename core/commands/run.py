@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from trunkline.core.commands import output
-from trunkline.core.config.load import Loaded, load
-from trunkline.core.config.problems import ConfigError, Problem
+from trunkline.core.config.load import Loaded, load, require_roles
+from trunkline.core.config.problems import ConfigError
 from trunkline.core.lifecycle import serve
 from trunkline.core.role import Role
 
@@ -24,9 +24,5 @@ def run(file: Path, roles: Sequence[Role], only: str | None) -> int:
 
 def _load(file: Path, roles: Sequence[Role], only: str | None) -> Loaded:
     loaded = load(file, roles, only=only)
-    wanted = [role.name for role in roles if only in (None, role.name)]
-    if not any(getattr(loaded.config, name) for name in wanted):
-        tables = " or ".join(f"[{name}]" for name in wanted)
-        message = f"{tables} is missing: there is nothing to run"
-        raise ConfigError([Problem(str(file), 0, "", message)])
+    require_roles(loaded, roles, only)
     return loaded

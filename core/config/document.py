@@ -4,6 +4,7 @@ One main file may name others (`include = ["conf.d/*.toml"]`, relative to itself
 key that two files define is a problem that names both places. What keys mean is not known here.
 """
 
+import copy
 import glob
 import os
 import re
@@ -17,6 +18,9 @@ from trunkline.core.config.positions import Path, lines_of
 from trunkline.core.config.problems import Problem, key_text
 
 _TOML_ERROR_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+# No key of ours is deeper than a dozen; what comes after may recurse.
+_MOST_DEPTH = 32
+_TOO_DEEP = f"tables and arrays are nested more than {_MOST_DEPTH} deep"
 _VARIABLE = re.compile(r"\$\$|\$\{([^}]*)\}")
 
 
@@ -26,6 +30,8 @@ class Document:
 
     main_file: str
     data: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+    """The data before `${NAME}` was filled in."""
     places: dict[Path, tuple[str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -73,6 +79,7 @@ def read_document(file: FilePath, environment: Mapping[str, str] | None = None) 
     _read_into(document, file)
     for included in _included_files(document, file):
         _read_into(document, included)
+    document.written = copy.deepcopy(document.data)
     _expand(document, document.data, (), os.environ if environment is None else environment)
     return document
 
@@ -81,7 +88,8 @@ def _read_into(document: Document, file: FilePath) -> None:
     name = str(file)
     document.files.append(name)
     try:
-        text = file.read_text(encoding="utf-8")
+        # RFC 3629 §6 allows a byte order mark, and some editors write one.
+        text = file.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         document.problems.append(_syntax_problem(name, text, error))
@@ -90,11 +98,26 @@ def _read_into(document: Document, file: FilePath) -> None:
         document.problems.append(Problem(name, line, "", "not UTF-8 text; save it as UTF-8"))
     except OSError as error:
         document.problems.append(Problem(name, 0, "", f"cannot read it: {error.strerror}"))
+    except RecursionError:
+        document.problems.append(Problem(name, 0, "", _TOO_DEEP))
     else:
+        if _depth(data) > _MOST_DEPTH:
+            document.problems.append(Problem(name, 0, "", _TOO_DEEP))
+            return
         places = {path: (name, line) for path, line in lines_of(text).items()}
         _merge(document, document.data, data, (), places)
         for path, place in places.items():
             document.places.setdefault(path, place)
+
+
+def _depth(data: Any) -> int:
+    """Tables and arrays inside each other, level by level: it may be too deep to recurse."""
+    depth, level = 0, [data]
+    while level:
+        depth += 1
+        tables = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [item for items in tables for item in items if isinstance(item, dict | list)]
+    return depth
 
 
 def _syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> Problem:

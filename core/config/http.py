@@ -7,13 +7,13 @@ templates of the plan (`native/crates/filter/src/plan.rs`).
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from trunkline.core.config import patterns
 from trunkline.core.config.models import Count, Model, Positive, UrlPath, in_plan
 from trunkline.core.config.values import (
     Duration,
-    Network,
+    Networks,
     Size,
     SocketAddress,
     Strings,
@@ -22,6 +22,19 @@ from trunkline.core.config.values import (
 
 Token = Annotated[str, StringConstraints(pattern=patterns.TOKEN)]
 Tokens = Annotated[list[Token], one_or_more(Token)]
+# RFC 9110 §9.3 and RFC 5789; others may be written in any case.
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+
+
+def _as_sent(method: str) -> str:
+    upper = method.upper()
+    if method != upper and upper in _METHODS:
+        raise ValueError(f'methods are case-sensitive (RFC 9110 §9.1): write "{upper}"')
+    return method
+
+
+Method = Annotated[Token, AfterValidator(_as_sent)]
+Methods = Annotated[list[Method], one_or_more(Method)]
 HostPattern = Annotated[str, StringConstraints(to_lower=True, pattern=patterns.HOST)]
 HostPatterns = Annotated[list[HostPattern], one_or_more(HostPattern)]
 HeaderValue = Annotated[str, StringConstraints(pattern=patterns.HEADER_VALUE)]
@@ -68,7 +81,7 @@ class Forwarding(Model):
 
     style: Literal["x_forwarded", "forwarded", "off"] | None = None
     """X-Forwarded-For/-Proto/-Host, or Forwarded (RFC 7239); default x_forwarded."""
-    trusted: list[Network] | None = None
+    trusted: Networks | None = None
     """Networks whose forwarding headers are believed; default none."""
     via: Token | None = None
     """Name of this proxy for the Via header; default: no Via."""
@@ -127,7 +140,7 @@ class Match(Model):
     """The first segments of the path."""
     regex: str | None = None
     """A regular expression for the whole path; tried after all others."""
-    methods: Tokens | None = None
+    methods: Methods | None = None
     """Default: every method."""
     headers: dict[Token, AnyPredicate] | None = None
     query: dict[str, AnyPredicate] | None = None
@@ -195,12 +208,18 @@ class Retry(Model):
     """Which failures; default connect and reset."""
     statuses: list[Status] | None = None
     """Statuses that count as a failure when `on` has status."""
-    methods: Tokens | None = None
+    methods: Methods | None = None
     """Methods that are safe to repeat once bytes were sent; default the idempotent ones."""
     backoff: Duration | None = in_plan("backoff_ms")
     """First pause, doubled for each try; default 0s."""
     backoff_max: Duration | None = in_plan("backoff_max_ms")
     """Default 1s."""
+
+    @model_validator(mode="after")
+    def _statuses_with_their_cause(self) -> "Retry":
+        if ("status" in (self.on or [])) != bool(self.statuses):
+            raise ValueError('on = ["status"] and statuses go together; give both or none')
+        return self
 
 
 class HeaderEdits(Model):
@@ -236,7 +255,8 @@ class QueryEdits(Model):
 class Rewrite(Model):
     """How the request to the server differs from the client's. Values may hold `{parameters}`."""
 
-    method: Token | None = None
+    method: Method | None = None
+    """Not HEAD or CONNECT: their responses cannot answer another method."""
     path: UrlPath | None = None
     """The whole new path."""
     strip_prefix: UrlPath | None = None

@@ -17,6 +17,8 @@ Count = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(ge=1, lt=2**32)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=patterns.NAME)]
+# Characters of an admin token: 48 bits and more if it was drawn at random.
+SHORTEST_TOKEN = 8
 UrlPath = Annotated[str, Field(pattern=patterns.URL_PATH)]
 
 
@@ -55,11 +57,12 @@ class Admin(Model):
     """Whether it runs; default true."""
     listen: AnyPortAddress | None = None
     """Default 127.0.0.1:9901, or a free port if another process has that one."""
-    token: Annotated[SecretStr, Field(min_length=8)] | None = None
+    token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
     """What a client must show as `Authorization: Bearer …`, at least 8 characters;
     default: a new one at each start."""
     token_file: str | None = None
-    """A file whose first line is the token, relative to the configuration's folder."""
+    """A file whose first line is the token, at least 8 characters, relative to the
+    configuration's folder."""
 
     @model_validator(mode="after")
     def _one_token(self) -> "Admin":

@@ -5,10 +5,11 @@ Fields without a description of their own mean what the field of the same name m
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from trunkline.core.config import patterns
 from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, in_plan
+from trunkline.core.config.problems import listing
 from trunkline.core.config.values import Duration, SocketAddress, StatusRange
 
 Algorithm = Literal[
@@ -93,6 +94,13 @@ class Health(Model):
     fall: Positive | None = None
     """Bad checks in a row until it is down; default 3."""
 
+    @model_validator(mode="after")
+    def _only_what_its_kind_knows(self) -> "Health":
+        unknown = self.model_fields_set & {"path", "host", "statuses", "body_contains"}
+        if self.kind == "tcp" and unknown:
+            raise ValueError(f'{listing(unknown)}: only kind = "http" knows that')
+        return self
+
 
 class Outlier(Model):
     """Passive checks: a server that keeps failing real requests is left out for a while."""
@@ -138,3 +146,13 @@ class Pool(Model):
     health: Health | None = None
     outlier: Outlier | None = None
     retry_budget: RetryBudget | None = None
+
+    @model_validator(mode="after")
+    def _hashing_only_where_it_counts(self) -> "Pool":
+        if self.ring is not None and self.algorithm != "consistent_hash":
+            raise ValueError('ring does nothing without algorithm = "consistent_hash"')
+        if self.hash_key is not None and self.algorithm not in ("hash", "consistent_hash"):
+            raise ValueError(
+                'hash_key does nothing without algorithm = "consistent_hash" or "hash"'
+            )
+        return self

@@ -166,8 +166,8 @@ def parse_statuses(value: Any) -> tuple[int, int]:
 
 
 def shown(value: Any) -> str:
-    """A value for a message: on one line, texts in quotes."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    """A value for a message: on one line, texts in quotes, true and false as TOML spells them."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)
 
 
 _DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["5s"]}
@@ -199,6 +199,7 @@ AnyPortAddress = Annotated[
 ]
 SocketAddress = Annotated[AnyPortAddress, AfterValidator(_fixed_port)]
 Network = Annotated[str, AfterValidator(_network)]
+Networks = Annotated[list[Network], one_or_more(Network)]
 Strings = Annotated[list[str], one_or_more(str)]
 StatusRange = Annotated[
     tuple[int, int],

@@ -107,19 +107,22 @@ def status(config: Running = None, json: Json = False) -> None:
 @explain_app.command("http")
 def explain_http(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
-    url: Annotated[str, typer.Argument(help="http://HOST/PATH?QUERY, or a path.")],
+    url: Annotated[str, typer.Argument(help="http://HOST/PATH?QUERY, or /PATH?QUERY.")],
     *,
     header: Annotated[list[str] | None, typer.Option("-H", "--header", help="Name: value")] = None,
     client: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
     listener: Annotated[str | None, typer.Option(help="E.g. lb.http.front.")] = None,
     config: Running = None,
-    offline: Annotated[bool, typer.Option(help="Read --config; ask nobody.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Read --config; ask nobody.")] = False,
     json: Json = False,
 ) -> None:
     """Which route and why, each filter's verdict, the server it would go to."""
     from trunkline.core.commands import remote
 
-    request: dict[str, object] = {"method": method.upper(), "url": url, "client": client}
+    method = method.upper()
+    if not url.startswith(("/", "http://", "https://")) and (method, url) != ("OPTIONS", "*"):
+        raise typer.BadParameter(f'"{url}" begins with neither http:// nor /')
+    request: dict[str, object] = {"method": method, "url": url, "client": client}
     request["headers"] = [_header(line) for line in header or []]
     if listener is not None:
         request["listener"] = listener

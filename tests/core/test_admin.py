@@ -207,6 +207,17 @@ def test_the_configuration_without_secrets(admin: httpx.Client) -> None:
     assert TOKEN not in answer.text
 
 
+def test_the_configuration_without_the_environment(
+    running: Trunkline, admin: httpx.Client, upstream: Upstream, port: int
+) -> None:
+    """What was kept out of the file does not come out of the API."""
+    route = '[[lb.http.front.routes]]\npool = "app"\nrewrite.headers.set.X-Home = "at ${PATH}"\n'
+    running.write_config(lb_config(port, [upstream.port]) + route)
+    assert admin.post("/reload").status_code == 200
+    (shown,) = admin.get("/config").json()["lb"]["http"]["front"]["routes"]
+    assert shown["rewrite"]["headers"]["set"] == {"X-Home": "at ${PATH}"}
+
+
 def test_explain(admin: httpx.Client) -> None:
     answer = admin.post("/explain", json={"url": "http://a.example/x?y=1"})
     assert answer.status_code == 200
@@ -215,6 +226,12 @@ def test_explain(admin: httpx.Client) -> None:
 
 def test_explain_nonsense(admin: httpx.Client) -> None:
     assert admin.post("/explain", json={"method": "GET"}).status_code == 422
+
+
+def test_explain_for_no_listener(admin: httpx.Client) -> None:
+    answer = admin.post("/explain", json={"url": "http://a/", "listener": "lb.http.nope"})
+    assert answer.status_code == 404
+    assert "lb.http.nope" in answer.json()["detail"]
 
 
 def test_it_describes_itself(admin: httpx.Client) -> None:

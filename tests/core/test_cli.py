@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 import trunkline
@@ -83,6 +85,7 @@ def test_help_names_every_command(run: Run) -> None:
         ["check"],
         ["explain", "http", "GET", "/", "-H", "no colon"],
         ["explain", "http", "GET", "/", "--offline"],
+        ["explain", "http", "GET", "127.0.0.1:9200/x"],
     ],
 )
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:
@@ -119,6 +122,14 @@ def test_check_asks_the_engine(run: Run, config: Path) -> None:
     assert "regular expression" in done.stderr
 
 
+def test_check_of_nothing(run: Run, config: Path) -> None:
+    config.write_text("")
+    done = run("check", "t.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    missing = "t.toml: [lb] or [gateway] is missing: there is nothing to run"
+    assert done.stderr.splitlines() == [missing, "t.toml: 1 problem"]
+
+
 def test_check_binds_nothing(run: Run, running: Trunkline) -> None:
     assert run("check", str(running.config_path)).returncode == 0
 
@@ -148,6 +159,12 @@ def test_nobody_answers(run: Run) -> None:
     assert "Connection refused" in done.stderr
 
 
+def test_an_address_that_is_none(run: Run) -> None:
+    done = run("reload", TRUNKLINE_ADMIN_URL="nonsense")
+    assert done.returncode == 3
+    assert done.stderr == "nonsense is not the URL of an admin API\n"
+
+
 def test_a_wrong_token(run: Run, running: Trunkline, tmp_path: Path) -> None:
     (state_file,) = (tmp_path / "state").iterdir()
     url = json.loads(state_file.read_text())["url"]
@@ -163,6 +180,24 @@ def test_status(run: Run, running: Trunkline, upstream: Upstream) -> None:
     assert "lb.app" in done.stdout
     assert f"127.0.0.1:{upstream.port}" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_status_reads_well(run: Run, running: Trunkline, port: int) -> None:
+    """A table begins with the names; times are times."""
+    dead = free_port()
+    running.write_config(lb_config(port, [dead]))
+    assert run("reload").returncode == 0
+    refused = httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+    assert refused.status_code == 502
+    lines = [line.rstrip() for line in run("status").stdout.splitlines()]
+    servers = lines[lines.index("pool lb.app") + 1 :]
+    assert servers[0].startswith("name")
+    assert servers[1].startswith(f"127.0.0.1:{dead} ")
+    today = f"{datetime.now().astimezone():%Y-%m-%d}"
+    failures = lines[lines.index("recent_errors") + 1 :]
+    assert "time" in failures[0].split()
+    assert today in failures[1]
+    assert any(line.strip().startswith(f"at: {today}") for line in lines)
 
 
 def test_status_for_programs(run: Run, running: Trunkline) -> None:
@@ -200,6 +235,15 @@ def test_explain_offline(run: Run, config: Path) -> None:
     done = run(*arguments)
     assert done.returncode == 0
     assert "lb.front.default" in json.dumps(json.loads(done.stdout))
+
+
+def test_explain_offline_for_no_listener(run: Run, config: Path) -> None:
+    done = run(
+        *["explain", "http", "GET", "/", "--offline", "--config", "t.toml", "--listener", "nope"]
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nope" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_doctor(run: Run, running: Trunkline) -> None:

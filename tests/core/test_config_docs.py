@@ -1,4 +1,4 @@
-"""The documentation of the configuration is complete, and every example in it is sound."""
+"""The documentation of the configuration is complete; tests/test_docs.py tries its examples."""
 
 import json
 import re
@@ -11,19 +11,10 @@ from pydantic import BaseModel
 
 from trunkline.cli import load_roles
 from trunkline.core.commands.check import schema
-from trunkline.core.config.load import config_model, load
+from trunkline.core.config.load import config_model
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "concepts/configuration.md").read_text()
-EXAMPLES = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-ENVIRONMENT = {"ADMIN_TOKEN": "a long token", "ALICE_KEY": "k"}
-
-
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_example(number: int, tmp_path: Path) -> None:
-    file = tmp_path / "example.toml"
-    file.write_text(EXAMPLES[number])
-    load(file, load_roles(), environment=ENVIRONMENT)
 
 
 def models(kind: Any) -> set[type[BaseModel]]:

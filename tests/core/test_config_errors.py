@@ -113,7 +113,35 @@ SINGLE = {
     ),
     "no token file": (
         '[admin]\ntoken_file = "none"',
-        "t.toml:2: admin.token_file: cannot read none",
+        "t.toml:2: admin.token_file: cannot read none: No such file or directory",
+    ),
+    "a token file without a token": (
+        '[admin]\ntoken_file = "/dev/null"',
+        "t.toml:2: admin.token_file: the first line needs at least 8 characters",
+    ),
+    "a log without a folder": (
+        '[access_log]\npath = "none/access.log"',
+        "t.toml:2: access_log.path: there is no folder none",
+    ),
+    "a log that is a folder": (
+        '[access_log]\npath = "/tmp"',
+        "t.toml:2: access_log.path: /tmp is a folder",
+    ),
+    "a ready file without a folder": (
+        '[runtime]\nready_file = "none/ready"',
+        "t.toml:2: runtime.ready_file: there is no folder none",
+    ),
+    "true for a duration": (
+        "[runtime]\ngrace = true",
+        't.toml:2: runtime.grace: must be a duration such as "250ms", "5s" or "1m", not true',
+    ),
+    "keys in keys in keys": (
+        "a" + ".a" * 5_000 + " = 1",
+        "t.toml: tables and arrays are nested more than 32 deep",
+    ),
+    "arrays in arrays in arrays": (
+        f"a = {'[' * 5_000}{']' * 5_000}",
+        "t.toml: tables and arrays are nested more than 32 deep",
     ),
     "open admin": (
         '[admin]\nlisten = "0.0.0.0:9901"',
@@ -199,6 +227,19 @@ SINGLE = {
         "t.toml:4: lb.pools.app.health.statuses[0]: must be a status such as 404 or a range "
         '"200-299", not "2xx"',
     ),
+    "a ring that nothing asks": (
+        '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nring = "maglev"',
+        't.toml:1: lb.pools.app: ring does nothing without algorithm = "consistent_hash"',
+    ),
+    "a hash key that nothing asks for": (
+        '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nhash_key = "path"',
+        "t.toml:1: lb.pools.app: hash_key does nothing without algorithm = "
+        '"consistent_hash" or "hash"',
+    ),
+    "a connection that is asked for a page": (
+        '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nhealth = { kind = "tcp", path = "/" }',
+        't.toml:3: lb.pools.app.health: "path": only kind = "http" knows that',
+    ),
     "health without kind": (
         '[lb.pools.app]\nservers = ["127.0.0.1:80"]\nhealth.path = "/"',
         "t.toml:3: lb.pools.app.health.kind: is missing, and has no default",
@@ -231,6 +272,16 @@ RELATIONS = {
         "t.toml:9: lb.http.back.listen[1]: 127.0.0.1:9200 is already used in t.toml:3; "
         "give each its own",
     ),
+    "every address beside one of them": (
+        f'{FRONT}{POOL}[lb.http.all]\nlisten = "0.0.0.0:9200"\npool = "app"',
+        "t.toml:9: lb.http.all.listen[0]: 127.0.0.1:9200 is already used in t.toml:3; "
+        "give each its own",
+    ),
+    "one address by two names": (
+        f'{FRONT}{POOL}[lb.http.local]\nlisten = "localhost:9200"\npool = "app"',
+        "t.toml:9: lb.http.local.listen[0]: 127.0.0.1:9200 is already used in t.toml:3; "
+        "give each its own",
+    ),
     "admin on a listener's address": (
         f'{FRONT}{POOL}[admin]\nlisten = "127.0.0.1:9200"',
         "t.toml:3: lb.http.front.listen[0]: 127.0.0.1:9200 is already used in t.toml:9; "
@@ -254,6 +305,21 @@ RELATIONS = {
         f'{FRONT}[[lb.http.front.routes]]\nmethods = ["GET POST"]\npool = "app"{POOL}',
         "t.toml:6: lb.http.front.routes[0].methods[0]: must be an HTTP token (letters, digits and "
         '!#$%&\'*+-.^_`|~), not "GET POST"',
+    ),
+    "a method in lower case": (
+        f'{FRONT}[[lb.http.front.routes]]\nmethods = ["PUT", "get"]\npool = "app"{POOL}',
+        "t.toml:6: lb.http.front.routes[0].methods[1]: methods are case-sensitive "
+        '(RFC 9110 §9.1): write "GET"',
+    ),
+    "statuses that cause no retry": (
+        f'{FRONT}[[lb.http.front.routes]]\npool = "app"\nretry.statuses = [503]{POOL}',
+        't.toml:7: lb.http.front.routes[0].retry: on = ["status"] and statuses go together; '
+        "give both or none",
+    ),
+    "retries by no status": (
+        f'{FRONT}[[lb.http.front.routes]]\npool = "app"\nretry.on = ["status"]{POOL}',
+        't.toml:7: lb.http.front.routes[0].retry: on = ["status"] and statuses go together; '
+        "give both or none",
     ),
     "two tests of one header": (
         f'{FRONT}[[lb.http.front.routes]]\npool = "app"\n'
@@ -352,3 +418,20 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(file, load_roles())
     assert str(refused.value) == f"{file}:2: not UTF-8 text; save it as UTF-8"
+
+
+SOUND = {
+    "a byte order mark": f"\ufeff{FRONT}{POOL}",
+    "one port, two families": (
+        f'{FRONT}{POOL}[lb.http.six]\nlisten = ["[::]:9200", "[::1]:9201"]\npool = "app"'
+    ),
+    "methods of one's own": (
+        f'{FRONT}[[lb.http.front.routes]]\nmethods = ["purge", "M-SEARCH"]\npool = "app"{POOL}'
+    ),
+    "a network without brackets": f'{FRONT}forwarding.trusted = "10.0.0.0/8"{POOL}',
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound(name: str, tmp_path: Path) -> None:
+    assert problems_of(tmp_path, SOUND[name]) == []

@@ -28,3 +28,77 @@ def test_what_it_refuses_has_its_place(tmp_path: Path) -> None:
         apply(Engine(1), load(file, load_roles()), bind=False)
     keys = [(problem.line, problem.key) for problem in refused.value.problems]
     assert keys == [(11, "lb.http.front.limits.head"), (12, "lb.http.front.limits.headers")]
+
+
+ROUTES = """
+[[lb.http.front.routes]]
+name = "first"
+prefix = "/a"
+pool = "app"
+[[lb.http.front.routes]]
+pool = "app"
+"""
+API = """
+[gateway.http.edge]
+listen = "127.0.0.1:9300"
+[gateway.pools.shop]
+servers = ["127.0.0.1:9100"]
+[gateway.apis.orders]
+pool = "shop"
+"""
+COSTLY = 'limit = 1, period = "1s", cost = 5'
+WEAK_KEY = '{"keys": [{"kty": "oct", "k": "YWJj", "alg": "HS256"}]}'
+# Added to a sound file: text, the key at fault, its line in the text, a word of the message.
+REFUSED = {
+    "a regex": (f'{ROUTES}regex = "/x("', "lb.http.front.routes[1].regex", 8, "unclosed group"),
+    "a route that repeats another": (
+        f'{ROUTES}prefix = "/a"',
+        "lb.http.front.routes[1].prefix",
+        8,
+        "never be told",
+    ),
+    "a test of a header": (
+        f'{ROUTES}headers = {{ X-A = "a", X-B.regex = "[" }}',
+        "lb.http.front.routes[1].headers.X-B",
+        8,
+        "regular expression",
+    ),
+    "a method that cannot be answered": (
+        f'{ROUTES}rewrite.method = "HEAD"',
+        "lb.http.front.routes[1].rewrite.method",
+        8,
+        "cannot answer",
+    ),
+    "a path of an API": (
+        f'{API}path = "/a/../b"',
+        "gateway.apis.orders.path",
+        8,
+        "dot segments",
+    ),
+    "a cost that never fits": (
+        f'{API}filters = [{{ type = "rate_limit", key = "ip", {COSTLY} }}]',
+        "gateway.apis.orders.filters[0].cost",
+        8,
+        "at most the burst",
+    ),
+    "a short key in a JWK set": (
+        f'{API}filters = [{{ type = "jwt", algorithms = ["HS256"], jwks_file = "weak.jwks" }}]',
+        "gateway.apis.orders.filters[0].jwks_file",
+        8,
+        "32 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_refuses_names_the_line(name: str, tmp_path: Path) -> None:
+    text, key, line, word = REFUSED[name]
+    (tmp_path / "weak.jwks").write_text(WEAK_KEY)
+    sound = (TESTS / "lb/plans/minimal.toml").read_text()
+    file = tmp_path / "t.toml"
+    file.write_text(sound + text)
+    with pytest.raises(ConfigError) as refused:
+        apply(Engine(1), load(file, load_roles()), bind=False)
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.line - sound.count("\n")) == (key, line)
+    assert word in problem.message

@@ -176,4 +176,18 @@ def test_a_taken_address_stops_the_start(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "trunkline", "up", "--config", str(config)]
         with Process(command, directory=tmp_path, name="second") as process:
             assert process.wait(10) == 1
+            line = f"{config}:4: lb.http.front.listen[0]: cannot listen on 127.0.0.1:"
+            assert process.output().startswith(line)
             assert "in use" in process.output()
+
+
+def test_a_taken_admin_address_stops_the_start(tmp_path: Path) -> None:
+    config = tmp_path / "t.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config.write_text(f'[admin]\nlisten = "{address}"\n{lb_config(free_port(), [1])}')
+        command = [sys.executable, "-m", "trunkline", "up", "--config", str(config)]
+        with Process(command, directory=tmp_path, name="second") as process:
+            assert process.wait(10) == 1
+            expected = f"{config}:2: admin.listen: cannot listen on {address}: "
+            assert process.output() == f"{expected}Address already in use\n"

@@ -108,6 +108,10 @@ MISTAKES = {
         't.toml:11: gateway.consumers.bob.keys[1]: the same key belongs to "alice"; '
         "give each its own",
     ),
+    "a key that is empty": (
+        '[gateway.consumers.bob]\nkeys = ["other", ""]',
+        "t.toml:11: gateway.consumers.bob.keys[1]: must not be empty",
+    ),
     "a key that is no text": (
         "[gateway.consumers.bob]\nkeys = [12345]",
         "t.toml:11: gateway.consumers.bob.keys[0]: must be a string, not a number",
@@ -126,6 +130,15 @@ def test_mistake(name: str, tmp_path: Path) -> None:
     file.write_text(BASE + text)
     with pytest.raises(ConfigError) as refused:
         load(file, load_roles(), environment={})
+    assert str(refused.value).replace(f"{tmp_path}/", "") == expected
+
+
+def test_an_api_that_nothing_offers(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text(BASE.split("\n", 2)[2])
+    with pytest.raises(ConfigError) as refused:
+        load(file, load_roles(), environment={})
+    expected = "t.toml:5: gateway.apis.items: no listener offers it; add [gateway.http.NAME]"
     assert str(refused.value).replace(f"{tmp_path}/", "") == expected
 
 

@@ -32,6 +32,9 @@ def test_plan(full: Loaded) -> None:
         ("listeners[0].routes[0].filters[6].open_ms", "gateway.apis.items.filters[3].open"),
         ("listeners[0].routes[0].rewrite.headers.set[0]", "gateway.apis.items.backend.headers.set"),
         ("listeners[0].routes[0].hosts[0]", "gateway.apis.items.host"),
+        ("listeners[0].routes[0].headers[0]", "gateway.apis.items.headers.Accept"),
+        ("listeners[0].routes[0].query[0]", "gateway.apis.items.query.full"),
+        ("listeners[0].routes[0].nothing", "gateway.apis.items"),
         ("listeners[1].routes[1].path.value", "gateway.apis.partners.prefix"),
         ("consumers[0].keys[1]", "gateway.consumers.alice.keys[1]"),
     ],
@@ -50,8 +53,8 @@ def test_secrets_are_not_shown(full: Loaded) -> None:
         assert secret not in shown
 
 
-def test_what_is_shown_reads_like_the_file(full: Loaded) -> None:
+def test_what_is_shown_is_what_was_written(full: Loaded) -> None:
     api = full.redacted()["gateway"]["apis"]["items"]
     assert api["timeouts"] == {"total": "10s"}
-    assert api["filters"][3]["failures"] == ["429-429", "500-599"]
+    assert api["filters"][3]["failures"] == [429, "500-599"]
     assert api["filters"][5]["body"] == "64KB"

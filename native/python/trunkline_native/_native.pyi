@@ -676,7 +676,7 @@ class Engine:
 
         Raises:
             PlanError: With every mistake; what was served goes on.
-            OSError: An address or the access log cannot be opened; what was served goes on.
+            OSError: An address (then the error's `filename`) or the access log cannot be opened; what was served goes on.
         """
     def status(self) -> bytes:
         """JSON: listeners, routes, pools with servers, limiters, breakers, recent errors."""

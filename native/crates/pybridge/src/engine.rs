@@ -30,7 +30,12 @@ impl Engine {
         match py.detach(|| self.parse_and_apply(plan, bind)) {
             Ok(applied) => json(py, &applied),
             Err(ApplyError::Plan(mistakes)) => Err(plan_error(py, &mistakes)),
-            Err(other) => Err(PyOSError::new_err(other.to_string())),
+            Err(ApplyError::Listen { address, error }) => {
+                // `errno`, `strerror`, `filename`: what cannot be opened is the address.
+                let code = error.raw_os_error().unwrap_or_default();
+                Err(PyOSError::new_err((code, error.to_string(), address.to_string())))
+            }
+            Err(other @ ApplyError::AccessLog(_)) => Err(PyOSError::new_err(other.to_string())),
         }
     }
 

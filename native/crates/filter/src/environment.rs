@@ -91,13 +91,6 @@ impl Registry {
         };
         self.kept.lock().breakers.iter().map(status).collect()
     }
-
-    /// Closes a breaker by hand; whether there is one of that name.
-    pub fn reset_breaker(&self, name: &str) -> bool {
-        let kept = self.kept.lock();
-        let found = kept.breakers.iter().find(|(known, ..)| *known == name);
-        found.map(|(_, _, breaker)| breaker.reset()).is_some()
-    }
 }
 
 /// One configuration under construction.

@@ -4,7 +4,7 @@
 use crate::error::{Error, Site};
 use crate::exchange::Exchange;
 use crate::header_edits::{HeaderEdits, is_token};
-use crate::percent::{encode, recode_query};
+use crate::percent::{decode, encode, recode_query};
 use crate::template::{Facts, Place, Template};
 use crate::{Reason, Request, plan, query};
 
@@ -119,6 +119,10 @@ impl PathRewrite {
         site.take("path", Template::parse(path, Place::Path)).map_or_else(Self::default, Self::Template)
     }
 
+    fn changes(&self) -> bool {
+        !matches!(self, Self::Prefix { strip, add } if strip.is_empty() && add.is_empty())
+    }
+
     fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
         let start = out.len();
         match self {
@@ -128,7 +132,7 @@ impl PathRewrite {
             }
             Self::Template(template) => template.render(facts, &mut |bytes| out.extend_from_slice(bytes)),
         }
-        if has_dot_segment(out.get(start..).unwrap_or_default()) {
+        if self.changes() && climbs(out.get(start..).unwrap_or_default()) {
             out.truncate(start);
             return Err(Reason::RewriteUnsafe);
         }
@@ -238,6 +242,17 @@ fn is_host(host: &[u8]) -> bool {
     !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte))
 }
 
-fn has_dot_segment(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..")
+/// Whether the path has a `.` or `..` segment once it is decoded. RFC 3986 §3.3 would keep `%2F` inside its segment, but servers
+/// that decode before they split (and those to which `\` is a slash) would leave the place that the rewrite put the request in.
+fn climbs(path: &[u8]) -> bool {
+    let mut dots = Some(0_u8); // of a segment that has nothing else so far
+    for byte in decode(path).chain([b'/']) {
+        dots = match (byte, dots) {
+            (b'/' | b'\\', Some(1 | 2)) => return true,
+            (b'/' | b'\\', _) => Some(0),
+            (b'.', Some(count)) => Some(count.saturating_add(1)),
+            _ => None,
+        };
+    }
+    false
 }

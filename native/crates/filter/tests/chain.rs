@@ -143,8 +143,6 @@ fn counts_and_states_outlive_a_configuration_with_equal_settings() {
 
     assert!(compile_in(&registry, &list(&[r#"{"type":"api_key"}"#, BREAKER])).is_err());
     assert_eq!(registry.limiters()[0].quota.limit(), 2, "a plan that is refused changes nothing");
-    assert!(registry.reset_breaker("b") && !registry.reset_breaker("c"));
-    assert_eq!(registry.breakers(0)[0].phase.name(), "closed");
 
     assert!(compile_in(&registry, "[]").unwrap().is_empty());
     assert!(registry.limiters().is_empty() && registry.breakers(0).is_empty());

@@ -159,6 +159,7 @@ fn the_token_is_forwarded_unless_told_otherwise() {
 fn wrong_keys_are_refused_without_showing_them() {
     let vectors = vectors();
     let short = "hunter2-hunter2";
+    let weak = r#"{"keys": [{"kty": "oct", "k": "YWJj", "alg": "HS256"}]}"#;
     let cases = [
         (json!({"algorithms": []}), "algorithms: name at least one"),
         (json!({"algorithms": ["none"], "secret": vectors["secret"]}), "algorithms[0]: \"none\" is none of"),
@@ -176,6 +177,7 @@ fn wrong_keys_are_refused_without_showing_them() {
         (json!({"algorithms": ["ES256"], "public_key": short}), "public_key: this is not the PEM"),
         (json!({"algorithms": ["RS256"], "jwks": short}), "jwks: this is not a JWK set"),
         (json!({"algorithms": ["HS256"], "jwks": vectors["jwks"]}), "jwks: no key in it"),
+        (json!({"algorithms": ["HS256"], "jwks": weak}), "jwks: keys[0]: HS256 needs at least 32"),
     ];
     for (settings, problem) in cases {
         let errors = errors(&json!([with_type(&settings)]).to_string());

@@ -54,6 +54,13 @@ impl RateLimit {
             site.error("name", "only printable ASCII can stand in the RateLimit field (RFC 9651 §3.3.3)");
             return None;
         }
+        if let Some(quota) = quota.filter(|quota| plan.cost > quota.burst()) {
+            site.error(
+                "cost",
+                format!("must be at most the burst, {}: no request would ever pass", quota.burst()),
+            );
+            return None;
+        }
         let capacity = if plan.key == "api" { plan.capacity.min(API_CAPACITY) } else { plan.capacity };
         let settings = LimiterSettings { quota: quota?, key: plan.key.clone(), capacity };
         let limiter = site.take("name", environment.limiter(&plan.name, settings))?;
@@ -113,7 +120,7 @@ impl RateLimit {
                 value.put_number(decision.reset_after_ns.div_ceil(SECOND_NS));
             });
         }
-        if !decision.allowed && decision.retry_after_ns != Decision::NEVER {
+        if !decision.allowed {
             exchange.retry_after(decision.retry_after_ns);
         }
     }

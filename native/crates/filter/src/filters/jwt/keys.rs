@@ -10,6 +10,8 @@ use crate::{Reason, plan};
 /// RFC 7518 §3.2: a key of at least the size of the hash.
 const MIN_SECRET_BYTES: usize = 32;
 
+const SHORT_SECRET: &str = "HS256 needs at least 32 bytes (RFC 7518 §3.2)";
+
 /// An uncompressed point on P-256 (SEC 1 §2.3.3).
 const P256_POINT_BYTES: usize = 65;
 
@@ -66,7 +68,7 @@ impl Keys {
 
     fn add_secret(&mut self, secret: &str, site: &mut Site<'_>) {
         if secret.len() < MIN_SECRET_BYTES {
-            site.error("secret", format!("HS256 needs at least {MIN_SECRET_BYTES} bytes (RFC 7518 §3.2)"));
+            site.error("secret", SHORT_SECRET);
         } else {
             self.add(Algorithm::HS256, DecodingKey::from_secret(secret.as_bytes()), "secret", site);
         }
@@ -94,9 +96,14 @@ impl Keys {
             }
         };
         let before = self.keys.len();
-        for jwk in &set.keys {
-            if let Some(key) = self.usable(jwk) {
-                self.keys.push(key);
+        for (position, jwk) in set.keys.iter().enumerate() {
+            match self.usable(jwk) {
+                Some(key) if is_short(&key, jwk) => {
+                    site.error("jwks", format!("keys[{position}]: {SHORT_SECRET}"));
+                    return;
+                }
+                Some(key) => self.keys.push(key),
+                None => {}
             }
         }
         if self.keys.len() == before {
@@ -167,6 +174,12 @@ fn signature_only(algorithm: Algorithm) -> Validation {
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation
+}
+
+fn is_short(key: &Key, jwk: &Jwk) -> bool {
+    let is_secret = matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_));
+    let bytes = key.public_or_secret.try_get_as_bytes();
+    is_secret && bytes.is_ok_and(|secret| secret.len() < MIN_SECRET_BYTES)
 }
 
 fn is_p256(key: &DecodingKey) -> bool {

@@ -13,6 +13,7 @@ from testkit.ports import free_port
 from testkit.trunkline import Trunkline
 from testkit.upstream import Upstream
 
+IMPATIENT = '{ body_idle = "100ms", response_head = "100ms" }'
 # Name of the listener → its keys besides `listen` and `pool`.
 LISTENERS = {
     "plain": "reason_header = true",
@@ -23,6 +24,10 @@ LISTENERS = {
     "brief": "limits.requests_per_connection = 2",
     "tunnels": 'reason_header = true\nroutes = [{ methods = ["CONNECT"], pool = "app" }]',
     "once": 'reason_header = true\nroutes = [{ pool = "app", retry.attempts = 1 }]',
+    "impatient": f'routes = [{{ pool = "app", timeouts = {IMPATIENT} }}]',
+    "strict": 'routes = [{ pool = "app", rewrite.headers.remove = ["X-Admin"] }]',
+    "as_get": 'routes = [{ pool = "app", rewrite.method = "GET" }]',
+    "as_post": 'routes = [{ pool = "app", rewrite.method = "POST" }]',
 }
 
 

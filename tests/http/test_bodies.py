@@ -146,6 +146,16 @@ def test_trailers_that_must_not_come_late_are_left_out(
     assert dechunk(parts(upstream.requests[0])[1])[1] == b"X-Sum: 1\r\n\r\n"
 
 
+def test_trailers_bring_no_removed_field_back(ports: dict[str, int], upstream: Upstream) -> None:
+    """RFC 9110 §6.5.1: a server may merge them into the headers."""
+    with Client(ports["strict"]) as client:
+        body = b"5\r\nhello\r\n0\r\nX-Admin: 1\r\n\r\n"
+        raw = post(b"X-Admin: 1", b"Transfer-Encoding: chunked", body=body)
+        assert client.request(raw).status == 200
+    assert dechunk(parts(upstream.requests[0])[1])[0] == b"hello"
+    assert b"X-Admin" not in upstream.requests[0]
+
+
 @pytest.mark.parametrize(
     ("method", "status_line"),
     [("HEAD", "200 OK"), ("HEAD", "404 Not Found"), ("GET", "304 Not Modified")],

@@ -1,11 +1,15 @@
 """How connections live: kept on both sides, pipelined, half-closed, ended; HTTP/1.0 clients."""
 
+import asyncio
+from threading import Event
+
 import pytest
 
 from testkit.client import Client
 from testkit.upstream import (
     OK,
     WELL_BEHAVED,
+    Connection,
     Upstream,
     answer,
     forever,
@@ -98,6 +102,27 @@ def test_limit_of_requests_per_connection(ports: dict[str, int], upstream: Upstr
         assert client.request(GET).values("Connection") == []
         assert client.request(GET).value("Connection") == "close"
         assert client.is_closed()
+
+
+def test_last_answer_arrives_in_spite_of_requests_behind_it(
+    ports: dict[str, int], upstream: Upstream
+) -> None:
+    """RFC 9112 §9.6: a close with unread bytes would be a reset, which destroys the answer."""
+    asked_again = Event()
+
+    async def until_asked_again(_: Connection) -> None:
+        await asyncio.to_thread(asked_again.wait, 10)
+
+    large = response(bytes(5_000))
+    upstream.script([read_request, send(OK), read_request, until_asked_again, send(large)])
+    with Client(ports["brief"]) as client:
+        assert client.request(GET).status == 200
+        client.send(GET)
+        upstream.wait_for_requests(2)
+        client.send(GET)
+        asked_again.set()
+        assert client.read_until_close().endswith(bytes(5_000))
+    assert len(upstream.requests) == 2
 
 
 def test_pipelined_requests_are_answered_in_order(client: Client, upstream: Upstream) -> None:
@@ -199,6 +224,15 @@ def test_connection_is_kept_after_a_body_in_pieces(
     upstream.script([forever(read_request, send(response(bytes(size))))])
     for _ in range(5):
         assert len(client.request(GET).body) == size
+    assert upstream.connection_count == 1
+
+
+def test_connection_is_kept_after_head_and_body_apart(client: Client, upstream: Upstream) -> None:
+    """Most servers write them one after the other."""
+    head, body = OK[:-2], OK[-2:]
+    upstream.script([forever(read_request, send(head), send(body))])
+    for _ in range(100):
+        assert client.request(GET).body == b"ok"
     assert upstream.connection_count == 1
 
 

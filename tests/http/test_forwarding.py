@@ -195,6 +195,56 @@ def test_forwarded_of_trusted_peers_is_continued(ports: dict[str, int], upstream
     ]
 
 
+OTHER_CLAIMS = {
+    "X-Real-IP": "203.0.113.9",
+    "X-Client-IP": "203.0.113.9",
+    "True-Client-IP": "203.0.113.9",
+    "X-Forwarded-Port": "443",
+    "X-Forwarded-Ssl": "on",
+    "X-Forwarded-Server": "shop.example",
+    "X-Forwarded-Prefix": "/admin",
+    "X-Original-URL": "/admin",
+    "X-Rewrite-URL": "/admin",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_CLAIMS)
+@pytest.mark.parametrize(
+    ("listener", "passes"),
+    [("plain", False), ("standard", False), ("trusting", True), ("silent", True)],
+)
+def test_other_claims_pass_from_trusted_peers_only(
+    name: str, listener: str, passes: bool, ports: dict[str, int], upstream: Upstream
+) -> None:
+    """Frameworks believe them; without forwarding they are the client's own."""
+    claim = f"{name}: {OTHER_CLAIMS[name]}"
+    seen = through(ports, listener, upstream, claim, "X-Stay: 1")
+    assert seen.values(name) == [OTHER_CLAIMS[name]] * passes
+    assert seen.values("X-Stay") == ["1"]
+
+
+FOLDED = [
+    "X_Forwarded_For: 203.0.113.9",
+    "X-Forwarded_For: 203.0.113.9",
+    "X_Real_IP: 203.0.113.9",
+    "CONTENT_LENGTH: 5",
+    "transfer_encoding: chunked",
+    "Proxy_Authorization: Basic eA==",
+    "X_Request_Id: mine",
+]
+
+
+@pytest.mark.parametrize("line", FOLDED)
+@pytest.mark.parametrize("listener", ["plain", "trusting", "silent"])
+def test_names_that_servers_fold_into_known_ones_end_here(
+    line: str, listener: str, ports: dict[str, int], upstream: Upstream
+) -> None:
+    """CGI and WSGI make one variable of `-` and `_` (RFC 3875 §4.1.18)."""
+    seen = through(ports, listener, upstream, line, "X_Stay: 1")
+    assert line not in seen.lines
+    assert "X_Stay: 1" in seen.lines
+
+
 def test_without_forwarding_fields_are_the_clients_own(
     ports: dict[str, int], upstream: Upstream
 ) -> None:

@@ -182,3 +182,25 @@ def test_upgrade_with_a_body_is_not_offered(client: Client, upstream: Upstream) 
     fields = [b"Connection: Upgrade", b"Upgrade: chat", b"Content-Length: 5"]
     assert client.request(post(*fields)).status == 200
     assert b"pgrade" not in upstream.requests[0]
+
+
+def test_early_bytes_of_a_refused_tunnel_are_no_request(
+    ports: dict[str, int], upstream: Upstream
+) -> None:
+    """They were meant for the other end, and need not be the client's own words."""
+    upstream.script([read_request, send(response(b"no", "403 Forbidden")), read_request, send(OK)])
+    with Client(ports["tunnels"]) as client:
+        client.send(CONNECT + get(b"X-Smuggled: 1"))
+        assert client.read_response("CONNECT").status == 403
+        assert client.is_closed()
+    assert len(upstream.requests) == 1
+
+
+def test_a_quiet_tunnel_stays_open(ports: dict[str, int], upstream: Upstream) -> None:
+    """The times for head and body of a response are not the tunnel's."""
+    upstream.script([read_head, send(SWITCH), echo])
+    with Client(ports["impatient"], timeout_s=0.5) as client:
+        assert client.request(UPGRADE).status == 101
+        assert not client.is_closed()
+        client.send(b"still there?")
+        assert client.socket.recv(100) == b"still there?"

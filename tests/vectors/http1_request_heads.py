@@ -252,6 +252,8 @@ HEADERS = [
             "one long name": get(b"A" * 17_000 + b": b"),
             "many headers that are too large together": get(*[b"A: " + b"b" * 400] * 50),
             "head without an end": b"GET / HTTP/1.1\r\nHost: test\r\nA: " + b"b" * 17_000,
+            "head without an end behind an empty line": b"\r\nGET / HTTP/1.1\r\nHost: test\r\nA: "
+            + b"b" * 17_000,
         },
     ),
     *refused(

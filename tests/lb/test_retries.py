@@ -1,6 +1,9 @@
 """Which failures are tried again, for which methods, where, how often, and within which budget."""
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -11,6 +14,7 @@ from testkit.site import Program, Site
 from testkit.upstream import (
     OK,
     WELL_BEHAVED,
+    Connection,
     Script,
     Upstream,
     answer,
@@ -24,6 +28,7 @@ from testkit.upstream import (
 )
 
 BUSY = response(b"busy", "503 Service Unavailable")
+STATUS = 'retry.on = ["status"]\nretry.statuses = [503]'
 HEAD_TIME = 'timeouts.response_head = "150ms"'
 FAULTS: dict[str, Script] = {
     "closes": [read_request],
@@ -75,7 +80,7 @@ ON = {
     "not reset": ("resets", 'retry.on = ["connect"]', {200, 502}),
     "not timeout by default": ("hangs", HEAD_TIME, {200, 504}),
     "timeout if asked": ("hangs", f'{HEAD_TIME}\nretry.on = ["timeout"]', {200}),
-    "status if asked": ("is busy", 'retry.on = ["status"]\nretry.statuses = [503]', {200}),
+    "status if asked": ("is busy", STATUS, {200}),
     "not another status": ("is busy", 'retry.on = ["status"]\nretry.statuses = [500]', {200, 503}),
     "not status by default": ("is busy", "", {200, 503}),
     "no second try": ("closes", "retry.attempts = 1", {200, 502}),
@@ -174,9 +179,59 @@ def test_the_last_bad_status_is_passed_on(program: Program) -> None:
     """When the tries are used up the client gets the server's own answer."""
     with ExitStack() as stack:
         servers = [stack.enter_context(Upstream(answer(BUSY))) for _ in range(4)]
-        site = serve(program, servers, 'retry.on = ["status"]\nretry.statuses = [503]')
+        site = serve(program, servers, STATUS)
         assert site.get().body == b"busy"
         assert sum(len(each.requests) for each in servers) == 3
+
+
+def test_the_only_answer_is_passed_on(program: Program) -> None:
+    """There is no other server to ask."""
+    with Upstream(FAULTS["is busy"]) as busy:
+        site = serve(program, [busy], STATUS)
+        assert site.get().body == b"busy"
+        assert len(busy.requests) == 1
+
+
+def test_a_status_is_tried_again_as_often_as_configured(program: Program) -> None:
+    """Not once for each connection that was kept."""
+    together = threading.Barrier(8, timeout=10)
+
+    async def all_here(_: Connection) -> None:
+        await asyncio.to_thread(together.wait)
+
+    script = [read_request, all_here, send(OK), *FAULTS["is busy"]]
+    with Upstream(script) as one, Upstream(script) as other:
+        site = serve(program, [one, other], f"{STATUS}\nretry.attempts = 2")
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(lambda _: site.get().status, range(8))) == {200}
+        assert site.get().body == b"busy"
+        assert len(one.requests) + len(other.requests) == 8 + 2
+
+
+def test_each_try_has_its_own_time(program: Program, pair: StartPair) -> None:
+    """What the first server wasted is not taken from the second."""
+
+    async def work(_: Connection) -> None:
+        await asyncio.sleep(0.05)
+
+    bad, good = pair([read_request, hang])
+    good.script([forever(read_request, work, send(OK))])
+    site = serve(program, [bad, good], f'{HEAD_TIME}\nretry.on = ["timeout"]')
+    assert statuses(site) == {200}
+
+
+def test_the_last_failure_is_told(program: Program) -> None:
+    """When there is nobody else to ask, what went wrong is the answer."""
+    with Upstream(FAULTS["hangs"]) as hanging:
+        site = serve(program, [hanging], f'{HEAD_TIME}\nretry.on = ["timeout"]')
+        answered = site.get()
+    assert (answered.status, answered.body) == (504, b'{"error":"response_timeout","status":504}')
+
+
+def test_the_method_that_is_sent_decides(program: Program, pair: StartPair) -> None:
+    """A GET that becomes a POST is not repeated."""
+    site = serve(program, pair([read_request, reset]), 'rewrite.method = "POST"')
+    assert statuses(site) == {200, 502}
 
 
 def test_the_budget(program: Program) -> None:
@@ -189,6 +244,17 @@ def test_the_budget(program: Program) -> None:
         tries = sum(len(each.requests) for each in servers)
     assert answers == [502] * 100
     assert 110 <= tries <= 120
+
+
+def test_pauses_end_with_the_time_for_all(program: Program) -> None:
+    servers = [free_port() for _ in range(4)]
+    times = 'timeouts.total = "100ms"\nretry.attempts = 4\nretry.backoff = "30s"'
+    site = Site(servers, route=times)
+    program.serve(site)
+    assert site.get().status == 504
+    (entry,) = program.log(site)
+    assert entry["reason"] == "total_timeout"
+    assert 100_000 <= entry["duration_us"] < 1_000_000
 
 
 def test_backoff(program: Program) -> None:

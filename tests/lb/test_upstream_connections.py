@@ -15,6 +15,7 @@ from testkit.upstream import (
     OK,
     WELL_BEHAVED,
     Connection,
+    Step,
     Upstream,
     forever,
     half_close,
@@ -27,6 +28,7 @@ from testkit.waiting import wait_until
 
 ONE_TRY = "retry.attempts = 1"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.fixture
@@ -100,6 +102,69 @@ def test_a_kept_connection_that_ended_is_not_used(
         assert site.get().status == 200
     assert upstream.connection_count == 2
     assert program.failures(site) == 0
+
+
+def test_many_refusals_hide_no_end(program: Program, upstream: Upstream) -> None:
+    """Pipelined before a POST, they use up what a task may do without a pause (128 steps)."""
+    upstream.script([read_request, send(OK)])
+    site = serve(program, upstream.port, route='path = "/ok"')
+    for count in range(122, 132):
+        assert site.get("/ok").status == 200
+        wait_until(lambda: upstream.open_count == 0, timeout_s=5, what="the end of the connection")
+        with site.client() as client:
+            client.send(GET * count + POST)
+            assert {client.read_response().status for _ in range(count)} == {404}
+            assert client.read_response().status == 200
+
+
+def fill(site: Site, count: int) -> None:
+    """So many requests at the same time, on a connection to a server each."""
+    with ThreadPoolExecutor(count) as threads:
+        statuses = list(threads.map(lambda _: site.get().status, range(count)))
+    assert statuses == [200] * count
+
+
+def all_at_once(count: int) -> Step:
+    """Wait for so many requests; those that come later do not wait."""
+    together = threading.Barrier(count, timeout=10)
+
+    async def step(_: Connection) -> None:
+        if len(seen) < count:
+            seen.append(1)
+            await asyncio.to_thread(together.wait)
+
+    seen: list[int] = []
+    return step
+
+
+def test_a_stale_connection_is_free_once(program: Program, upstream: Upstream) -> None:
+    """Of three that end with the next request one is tried, then a new one is made."""
+    upstream.script([read_request, all_at_once(3), send(OK), read_request])
+    site = serve(program, upstream.port)
+    fill(site, 3)
+    assert site.get().status == 200
+    assert (len(upstream.requests), upstream.connection_count) == (5, 4)
+    assert program.failures(site) == 0
+
+
+def test_a_stale_connection_is_not_free_for_a_post(program: Program, upstream: Upstream) -> None:
+    """Whether the server has done it is not known (RFC 9112 §9.3.1)."""
+    upstream.script([read_request, send(OK), read_request])
+    site = serve(program, upstream.port)
+    assert site.get().status == 200
+    with site.client() as client:
+        assert client.request(POST.replace(b"/ok", b"/")).status == 502
+    assert len(upstream.requests) == 2
+
+
+def test_who_hangs_on_kept_connections_is_put_out(program: Program, upstream: Upstream) -> None:
+    """Silence is no idle close: it is the server's fault as on a new connection."""
+    upstream.script([read_request, all_at_once(3), send(OK), read_request, hang])
+    outlier = "outlier = { consecutive_failures = 2, max_ejected = 1.0 }"
+    times = f'{ONE_TRY}\ntimeouts.response_head = "150ms"'
+    site = serve(program, upstream.port, route=times, pool=outlier)
+    fill(site, 3)
+    assert [site.get().status for _ in range(3)] == [504, 504, 503]
 
 
 def test_stray_bytes_spoil_a_kept_connection(program: Program, upstream: Upstream) -> None:

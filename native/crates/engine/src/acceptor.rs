@@ -16,8 +16,8 @@ use crate::client::Client;
 use crate::forwarding::Peer;
 use crate::gate::Pass;
 use crate::snapshot::Listener;
-use crate::transport::{Transport, limit_unsent};
-use crate::worker::Worker;
+use crate::transport::{Transport, is_starved, limit_unsent};
+use crate::worker::{Released, Worker};
 
 /// Connections that wait for `accept`; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
@@ -28,27 +28,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// second process of the same user take half of the connections without a word.
 pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     if !shared {
-        let probe = StdListener::bind(address)?;
-        drop(probe);
+        // It does not listen: who connected to it would be reset.
+        socket(address)?.bind(&address.into())?;
     }
-    let domain = socket2::Domain::for_address(address);
-    let socket =
-        socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking(), Some(socket2::Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     limit_unsent(&socket)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
+fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let domain = socket2::Domain::for_address(address);
+    let socket =
+        socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking(), Some(socket2::Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
 /// The open acceptors of a worker.
 pub(crate) struct Acceptors {
     worker: Rc<Worker>,
-    open: Vec<(String, SocketAddr, oneshot::Sender<()>)>,
+    open: Vec<(String, SocketAddr, oneshot::Sender<Released>)>,
 }
 
 impl Acceptors {
@@ -64,22 +69,30 @@ impl Acceptors {
         self.open.push((listener, planned, close));
     }
 
-    /// Dropping the sender ends the acceptor.
-    pub(crate) fn close(&mut self, listener: &str, planned: SocketAddr) {
-        self.open.retain(|(name, address, _)| name != listener || *address != planned);
+    pub(crate) fn close(&mut self, listener: &str, planned: SocketAddr, released: Released) {
+        let found = self.open.iter().position(|(name, address, _)| name == listener && *address == planned);
+        if let Some(index) = found {
+            let _ = self.open.swap_remove(index).2.send(released);
+        }
     }
 
+    /// Dropping its sender ends an acceptor, too.
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
     }
 }
 
-async fn accept(worker: Rc<Worker>, name: String, socket: TcpListener, mut closed: oneshot::Receiver<()>) {
+async fn accept(
+    worker: Rc<Worker>,
+    name: String,
+    socket: TcpListener,
+    mut closed: oneshot::Receiver<Released>,
+) {
     let Some(mut listener) = worker.listener(&name) else { return };
-    loop {
+    let _released = loop {
         let accepted = tokio::select! {
             biased;
-            _ = &mut closed => break,
+            released = &mut closed => break released,
             accepted = socket.accept() => accepted,
         };
         if let Some(current) = worker.listener(&name) {
@@ -90,11 +103,11 @@ async fn accept(worker: Rc<Worker>, name: String, socket: TcpListener, mut close
             Ok((stream, peer)) => tokio::select! {
                 biased;
                 pass = enter(&worker, &mut listener) => greet(&worker, &listener, stream, peer, pass),
-                _ = &mut closed => break,
+                released = &mut closed => break released,
             },
             Err(error) => recover(&listener, worker.index, &error).await,
         }
-    }
+    };
     take_queued(&worker, &listener, socket);
 }
 
@@ -168,9 +181,7 @@ async fn recover(listener: &Listener, worker: usize, error: &io::Error) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
         return;
     }
-    let starved =
-        matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM));
-    let reason = if starved { "accept_out_of_files" } else { "accept_failed" };
+    let reason = if is_starved(error) { "accept_out_of_files" } else { "accept_failed" };
     listener.cells.get(worker).refusals.count(reason);
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }

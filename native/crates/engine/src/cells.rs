@@ -36,6 +36,7 @@ pub(crate) struct ServerCells {
     pub(crate) reuses: Counter,
     pub(crate) failures: Counter,
     pub(crate) retries: Counter,
+    pub(crate) ejections: Counter,
     pub(crate) idle: Gauge,
     pub(crate) latency: Histogram,
 }

@@ -46,6 +46,8 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) environment: &'c mut Environment<'r>,
     pub(crate) now_ns: u64,
     pub(crate) errors: Vec<PlanError>,
+    /// Pools with errors of their own: nobody is told that they do not exist.
+    pub(crate) unsound_pools: Vec<String>,
     /// Schedulers are built from their servers' settings, so these are changed while compiling.
     pub(crate) changed: Changed,
 }
@@ -102,7 +104,11 @@ impl Compiler<'_, '_> {
         let mut pools = Vec::with_capacity(plan.pools.len());
         for (index, planned) in plan.pools.into_iter().enumerate() {
             let before = known.get(planned.name.as_str()).copied();
-            pools.extend(self.pool(index, planned, before));
+            let name = planned.name.clone();
+            match self.pool(index, planned, before) {
+                Some(pool) => pools.push(pool),
+                None => self.unsound_pools.push(name),
+            }
         }
         let by_name: HashMap<&str, &Arc<Pool>> =
             pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
@@ -216,9 +222,16 @@ impl Compiler<'_, '_> {
             }
             None => self.new_server(planned, before.is_some(), pool),
         };
-        server.state.set_weight(planned.weight);
+        // What the operator set at run time holds until the configuration of this server says something new.
+        let former =
+            before.and_then(|pool| pool.plan.servers.iter().find(|server| server.name == planned.name));
+        if former.is_none_or(|former| former.weight != planned.weight) {
+            server.state.set_weight(planned.weight);
+        }
+        if former.is_none_or(|former| former.draining != planned.draining) {
+            server.draining.store(planned.draining, Ordering::Relaxed);
+        }
         server.state.set_max_active(planned.max_connections);
-        server.draining.store(planned.draining, Ordering::Relaxed);
         server.settle_standing();
         if pool.health.is_none() && !server.state.healthy() {
             server.state.set_healthy(true, self.now_ns);
@@ -244,6 +257,10 @@ impl Compiler<'_, '_> {
     }
 
     fn outliers(&mut self, path: &str, planned: &plan::Outlier, servers: usize) -> Option<Outliers> {
+        if planned.max_ejection_ms < planned.base_ejection_ms {
+            self.error(format!("{path}.outlier.max_ejection"), "must be at least base_ejection");
+            return None;
+        }
         let settings = OutlierSettings {
             consecutive_failures: Some(planned.consecutive_failures),
             base_ejection_ns: planned.base_ejection_ms * MS,
@@ -346,7 +363,7 @@ impl Compiler<'_, '_> {
             None => Some(None),
         };
         let pool = pools.get(planned.pool.as_str()).copied().cloned();
-        if pool.is_none() {
+        if pool.is_none() && !self.unsound_pools.contains(&planned.pool) {
             self.error(format!("{path}.pool"), format!("there is no pool `{}`", planned.pool));
         }
         let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {

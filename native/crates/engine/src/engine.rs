@@ -27,6 +27,9 @@ use crate::recent::RecentErrors;
 use crate::snapshot::Snapshot;
 use crate::worker::{Command, Shared, Worker};
 
+/// What workers have to close sockets, and cut exchanges to answer and to be logged.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Why a plan was not taken. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -157,6 +160,7 @@ impl Engine {
             environment: &mut environment,
             now_ns: clock::now_ns(),
             errors: Vec::new(),
+            unsound_pools: Vec::new(),
             changed: Changed::default(),
         };
         let (snapshot, changed) = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
@@ -200,11 +204,16 @@ impl Engine {
                 worker.send(Command::Listen { listener: listener.clone(), planned, socket });
             }
         }
+        let (released, all_released) = std::sync::mpsc::channel();
         for (listener, address) in open.difference(&wanted) {
-            self.workers.iter().for_each(|worker| {
-                worker.send(Command::Unlisten { listener: listener.clone(), address: *address });
-            });
+            for worker in &self.workers {
+                let (listener, released) = (listener.clone(), released.clone());
+                worker.send(Command::Unlisten { listener, address: *address, released });
+            }
         }
+        drop(released);
+        // The next plan may want these addresses again.
+        let _ = all_released.recv_timeout(PATIENCE);
         *open = wanted;
     }
 
@@ -273,13 +282,21 @@ impl Engine {
     /// Drains, waits up to `grace` for connections to end, and stops the workers. True if none had to be cut.
     pub fn stop(&self, grace: Duration) -> bool {
         self.drain();
-        let until = Instant::now() + grace;
+        let clean = self.all_closed_within(grace);
+        if !clean {
+            self.workers.iter().for_each(|worker| worker.send(Command::Cut));
+            self.all_closed_within(PATIENCE);
+        }
+        self.end();
+        clean
+    }
+
+    fn all_closed_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
         while self.open_connections() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let clean = self.open_connections() == 0;
-        self.end();
-        clean
+        self.open_connections() == 0
     }
 
     fn end(&self) {

@@ -182,14 +182,12 @@ fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
     let Some(server) = picked.and_then(|index| pool.servers.get(index)) else {
         return json!({ "name": null, "why": "no server of the pool is eligible" });
     };
-    let why = match &pool.hash_key {
-        Some(_) => format!(
-            "{} of {}: the same key always gets it while it is eligible",
-            pool.plan.hash_key, head.target
-        ),
-        None => {
-            format!("{:?} over the eligible servers; the next request may get another", pool.plan.algorithm)
-        }
+    let why = if pool.hash_key.is_some() {
+        format!("{} of {}: the same key always gets it while it is eligible", pool.plan.hash_key, head.target)
+    } else {
+        let algorithm = json!(pool.plan.algorithm);
+        let name = algorithm.as_str().unwrap_or_default();
+        format!("{name} over the eligible servers; the next request may get another")
     };
     json!({ "name": server.state.name(), "address": server.address, "why": why })
 }

@@ -74,6 +74,8 @@ failures! {
     RESPONSE_EXCESS = Upstream 0 "response_excess";
     /// 101 or a CONNECT tunnel that nobody asked for.
     UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";
+    /// The grace period of a stop was over.
+    SHUTDOWN = Gateway 503 "shutdown";
     TUNNEL_IDLE = Gateway 0 "tunnel_idle";
 }
 

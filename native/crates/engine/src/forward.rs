@@ -212,7 +212,12 @@ impl Journey<'_> {
         let mut future = pin!(future);
         poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending => self.client.transport.poll_reset(context).map(|()| Err(Failure::CLIENT_CLOSED)),
+            Poll::Pending if self.client.worker.is_cut() => Poll::Ready(Err(Failure::SHUTDOWN)),
+            Poll::Pending => {
+                // Nothing but to be woken when everything is cut.
+                let _ = self.client.deadline.poll_expired(context);
+                self.client.transport.poll_reset(context).map(|()| Err(Failure::CLIENT_CLOSED))
+            }
         })
         .await
     }
@@ -358,8 +363,19 @@ impl Journey<'_> {
     }
 
     /// Whether the time for the whole exchange is used up.
-    pub(crate) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms
+    }
+
+    /// Why a deadline passed: the end of everything, of the whole exchange, or of this step.
+    pub(crate) fn late(&self, step: Failure) -> Failure {
+        if self.client.worker.is_cut() {
+            Failure::SHUTDOWN
+        } else if self.is_over() {
+            Failure::TOTAL_TIMEOUT
+        } else {
+            step
+        }
     }
 
     /// `after_ms` (0 = without end), but not beyond the end of the whole exchange.
@@ -374,8 +390,7 @@ impl Journey<'_> {
 
     pub(crate) fn upstream_error(&self, error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::TimedOut if self.is_over() => Failure::TOTAL_TIMEOUT,
-            io::ErrorKind::TimedOut => Failure::RESPONSE_TIMEOUT,
+            io::ErrorKind::TimedOut => self.late(Failure::RESPONSE_TIMEOUT),
             io::ErrorKind::UnexpectedEof => Failure::UPSTREAM_CLOSED,
             _ => Failure::UPSTREAM_RESET,
         }
@@ -420,7 +435,7 @@ impl Journey<'_> {
         let retry = &self.route.retry;
         let repeatable = self.exchange.repeatable;
         let allowed = match (miss.stage, miss.failure) {
-            (Stage::Committed, _) | (_, Failure::TOTAL_TIMEOUT) => false,
+            (Stage::Committed, _) | (_, Failure::TOTAL_TIMEOUT | Failure::SHUTDOWN) => false,
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,
@@ -453,6 +468,7 @@ impl Journey<'_> {
         if let Some(outliers) = &self.pool.pool.outliers
             && let Some(ejection) = outliers.record(index, good, clock::now_ns())
         {
+            cells.ejections.inc();
             local.server.state.eject_until(ejection.until_ns);
         }
     }

@@ -18,6 +18,7 @@ use trunkline_http::{Answers, Framing, HeaderBuffer, Limits, MAX_HEADERS, parse_
 use crate::clock;
 use crate::plan::{Health, HealthKind};
 use crate::snapshot::{Server, Snapshot};
+use crate::transport::is_starved;
 
 /// What a check reads of a response at most.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -92,9 +93,13 @@ async fn check_forever(server: Arc<Server>, health: Health) {
         let limit = Duration::from_millis(health.timeout_ms.max(1));
         let outcome = match tokio::time::timeout(limit, check(server.address, &health)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("no answer within {} ms", health.timeout_ms)),
+            Err(_) => Err(Bad::Server(format!("no answer within {} ms", health.timeout_ms))),
         };
-        judge(&server, &health, outcome);
+        match outcome {
+            Err(Bad::Ourselves(why)) => *server.check.detail.lock() = format!("not checked: {why}"),
+            Err(Bad::Server(why)) => judge(&server, &health, Err(why)),
+            Ok(detail) => judge(&server, &health, Ok(detail)),
+        }
         tokio::time::sleep(interval).await;
     }
 }
@@ -121,15 +126,31 @@ fn judge(server: &Server, health: &Health, outcome: Result<String, String>) {
     }
 }
 
-async fn check(address: SocketAddr, health: &Health) -> Result<String, String> {
-    let mut stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
+/// Why a check gave no good answer.
+enum Bad {
+    /// It could not be made, which says nothing about the server.
+    Ourselves(String),
+    Server(String),
+}
+
+impl From<String> for Bad {
+    fn from(why: String) -> Self {
+        Self::Server(why)
+    }
+}
+
+async fn check(address: SocketAddr, health: &Health) -> Result<String, Bad> {
+    let mut stream = TcpStream::connect(address).await.map_err(|error| {
+        let why = format!("connect: {error}");
+        if is_starved(&error) { Bad::Ourselves(why) } else { Bad::Server(why) }
+    })?;
     match health.kind {
         HealthKind::Tcp => Ok("connected".to_owned()),
         HealthKind::Http => {
             let request = request(address, health);
             stream.write_all(request.as_bytes()).await.map_err(|error| format!("send: {error}"))?;
             let response = read_response(&mut stream, health).await?;
-            examine(&response, health)
+            Ok(examine(&response, health)?)
         }
     }
 }

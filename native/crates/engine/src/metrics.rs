@@ -118,7 +118,7 @@ const BYTES: [(&str, &str, Pick<RouteCells>); 2] = [
     ("trunkline_response_body_bytes_total", "Body bytes sent.", |cells| cells.response_bytes.get()),
 ];
 
-const SERVER_COUNTERS: [(&str, &str, Pick<ServerCells>); 5] = [
+const SERVER_COUNTERS: [(&str, &str, Pick<ServerCells>); 6] = [
     ("trunkline_server_connects_total", "Connections opened.", |cells| cells.connects.get()),
     ("trunkline_server_connect_failures_total", "Connections that could not be opened.", |cells| {
         cells.connect_failures.get()
@@ -127,6 +127,9 @@ const SERVER_COUNTERS: [(&str, &str, Pick<ServerCells>); 5] = [
         cells.reuses.get()
     }),
     ("trunkline_server_failures_total", "Tries that failed.", |cells| cells.failures.get()),
+    ("trunkline_server_ejections_total", "Times it was left out for failed requests.", |cells| {
+        cells.ejections.get()
+    }),
     ("trunkline_server_retries_total", "Tries that were followed by another.", |cells| cells.retries.get()),
 ];
 

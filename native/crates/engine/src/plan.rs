@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 pub use trunkline_filter::plan::{Consumer, Filter, Rewrite};
 
 #[derive(Debug, Deserialize)]
@@ -232,7 +232,7 @@ pub struct Server {
     pub draining: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     #[default]

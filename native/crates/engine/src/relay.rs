@@ -220,8 +220,7 @@ impl Journey<'_> {
 
     fn body_error(&self, error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::TimedOut if self.is_over() => Failure::TOTAL_TIMEOUT,
-            io::ErrorKind::TimedOut => Failure::RESPONSE_STALLED,
+            io::ErrorKind::TimedOut => self.late(Failure::RESPONSE_STALLED),
             _ => Failure::RESPONSE_TRUNCATED,
         }
     }
@@ -247,7 +246,7 @@ impl Journey<'_> {
         tally.response_bytes = carried.down;
         tally.ended_ns = clock::now_ns();
         if carried.idle {
-            tally.failure = Some(Failure::TUNNEL_IDLE);
+            tally.failure = Some(self.late(Failure::TUNNEL_IDLE));
         }
         Ok(Relayed { closes: true, reusable: false })
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use trunkline_balance::Standing;
+use trunkline_breaker::Ejection;
 use trunkline_telemetry::{PerWorker, Snapshot as Latencies};
 
 use crate::cells::Classes;
@@ -89,18 +90,28 @@ fn route_status(listener: &Listener, route: &Route) -> Value {
 }
 
 fn pool_status(pool: &Pool) -> Value {
-    let standings = pool.balancer.explain(clock::now_ns());
-    let servers =
-        pool.servers.iter().zip(standings).map(|(server, standing)| server_status(server, standing));
+    let now_ns = clock::now_ns();
+    let standings = pool.balancer.explain(now_ns);
+    let servers = pool.servers.iter().zip(standings).enumerate().map(|(index, (server, standing))| {
+        let report = pool.outliers.as_ref().and_then(|outliers| outliers.report(index, now_ns));
+        let ejection = report.and_then(|report| report.ejection);
+        server_status(server, standing, ejection, now_ns)
+    });
     json!({
         "name": pool.name,
-        "algorithm": format!("{:?}", pool.plan.algorithm),
+        "algorithm": pool.plan.algorithm,
         "waiting": pool.waiting.load(Ordering::Relaxed),
         "servers": servers.collect::<Vec<_>>(),
     })
 }
 
-fn server_status(server: &Server, standing: Standing) -> Value {
+/// Why a server is left out, and for how much longer.
+fn ejection_status(ejection: Ejection, now_ns: u64) -> Value {
+    let left_ms = ejection.until_ns.saturating_sub(now_ns) / 1_000_000;
+    json!({ "reason": ejection.reason.name(), "left_ms": left_ms })
+}
+
+fn server_status(server: &Server, standing: Standing, ejection: Option<Ejection>, now_ns: u64) -> Value {
     let state = &server.state;
     json!({
         "name": state.name(),
@@ -108,6 +119,7 @@ fn server_status(server: &Server, standing: Standing) -> Value {
         "state": standing.as_str(),
         "healthy": state.healthy(),
         "check": *server.check.detail.lock(),
+        "ejection": ejection.map(|ejection| ejection_status(ejection, now_ns)),
         "enabled": server.enabled.load(Ordering::Relaxed),
         "draining": server.draining.load(Ordering::Relaxed),
         "weight": state.weight(),

@@ -111,6 +111,14 @@ impl Timer {
         }
     }
 
+    /// Every deadline has passed.
+    pub(crate) fn expire_all(&self) {
+        for Reverse(entry) in self.queue.borrow().iter() {
+            entry.slot.deadline_ms.set(EXPIRED);
+            wake(&entry.slot);
+        }
+    }
+
     /// Wakes everyone who waits, so that they notice a drain.
     pub(crate) fn wake_all(&self) {
         self.queue.borrow().iter().for_each(|Reverse(entry)| wake(&entry.slot));

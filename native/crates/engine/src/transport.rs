@@ -205,6 +205,11 @@ pub(crate) fn limit_unsent(socket: &impl AsRawFd) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// We have no descriptor or memory left for another socket; the peer has nothing to do with it.
+pub(crate) fn is_starved(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// What a wait that is not over becomes: pending, or timed out.
 pub(crate) fn expire<T>(deadline: &Deadline, context: &Context<'_>) -> Poll<io::Result<T>> {
     deadline.poll_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()))

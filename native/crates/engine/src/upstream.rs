@@ -14,7 +14,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::plan::KeepAlive;
 use crate::snapshot::{Pool, Server};
-use crate::transport::{Transport, limit_unsent};
+use crate::transport::{Transport, is_starved, limit_unsent};
 
 pub(crate) struct LocalPool {
     pub(crate) pool: Arc<Pool>,
@@ -166,9 +166,9 @@ impl Drop for LocalServer {
 }
 
 fn connect_failure(error: &io::Error) -> Failure {
-    match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::TimedOut, _) => Failure::CONNECT_TIMEOUT,
-        (_, Some(libc::EMFILE | libc::ENFILE)) => Failure::OUT_OF_FILES,
+    match error.kind() {
+        io::ErrorKind::TimedOut => Failure::CONNECT_TIMEOUT,
+        _ if is_starved(error) => Failure::OUT_OF_FILES,
         _ => Failure::CONNECT_FAILED,
     }
 }

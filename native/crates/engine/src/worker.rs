@@ -35,16 +35,21 @@ pub(crate) struct Shared {
     pub(crate) recent: RecentErrors,
 }
 
+/// Dropped when a socket is closed, so that its address can be bound again.
+pub(crate) type Released = std::sync::mpsc::Sender<()>;
+
 /// Orders from the control side.
 pub(crate) enum Command {
     /// Serve a listener on a bound socket.
     Listen { listener: String, planned: SocketAddr, socket: std::net::TcpListener },
-    /// Take what is already in the accept queue, then close the sockets of that planned address.
-    Unlisten { listener: String, address: SocketAddr },
+    /// Take what is already in the accept queue, then close the sockets of that planned address and drop `released`.
+    Unlisten { listener: String, address: SocketAddr, released: Released },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
     /// Close idle connections, let the others finish their request.
     Drain,
+    /// Let what is open end as if its time were up, so that it is answered, logged and counted.
+    Cut,
     /// End now, whatever is open; answered when everything of this worker is gone.
     Stop(oneshot::Sender<()>),
 }
@@ -54,6 +59,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Rc<Timer>,
     pub(crate) log: RefCell<Option<access::Writer>>,
+    cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
     servers: RefCell<AHashMap<u64, Rc<LocalServer>>>,
@@ -90,6 +96,7 @@ impl Worker {
             shared,
             timer: Rc::default(),
             log: RefCell::new(None),
+            cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),
             servers: RefCell::default(),
@@ -103,11 +110,17 @@ impl Worker {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Listen { listener, planned, socket } => acceptors.open(listener, planned, socket),
-                Command::Unlisten { listener, address } => acceptors.close(&listener, address),
+                Command::Unlisten { listener, address, released } => {
+                    acceptors.close(&listener, address, released);
+                }
                 Command::Log(writer) => self.change_log(writer),
                 Command::Drain => {
                     acceptors.close_all();
                     self.timer.wake_all();
+                }
+                Command::Cut => {
+                    self.cut.set(true);
+                    self.timer.expire_all();
                 }
                 Command::Stop(stopped) => {
                     self.change_log(None);
@@ -141,6 +154,10 @@ impl Worker {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// Which snapshot the control side wants to be served.

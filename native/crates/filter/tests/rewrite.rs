@@ -172,7 +172,7 @@ proptest! {
         let head = RequestHead {
             method: &method, target: &path, path: &path, query: Some(&query), version: Version::Http11,
             authority: &host, headers: &headers, framing: Framing::None, content_length: None, keep_alive: true,
-            expects_continue: false, upgrade: None, accepts_trailers: false, length: 0,
+            expects_continue: false, upgrade: None, length: 0,
         };
         let params = [("id", param.as_str()), ("rest", query.as_str())];
         let client = IpAddr::V6(address.into());

@@ -88,8 +88,6 @@ pub struct RequestHead<'b, 'h> {
     pub expects_continue: bool,
     /// `Connection: upgrade` and the value of `Upgrade`.
     pub upgrade: Option<&'b [u8]>,
-    /// `TE: trailers` was sent: trailers may be passed on.
-    pub accepts_trailers: bool,
     /// Bytes of the buffer that the head took, leading CRLF included.
     pub length: usize,
 }

@@ -90,7 +90,6 @@ struct Scan<'b> {
     connection_upgrade: bool,
     upgrade: Option<&'b [u8]>,
     expects_continue: bool,
-    accepts_trailers: bool,
 }
 
 impl<'b> Scan<'b> {
@@ -162,10 +161,6 @@ impl<'b> Scan<'b> {
         }
         if name.eq_ignore_ascii_case("upgrade") {
             self.upgrade = Some(value);
-        } else if name.eq_ignore_ascii_case("te") {
-            fields::list_members(value, |member| {
-                self.accepts_trailers |= member.eq_ignore_ascii_case(b"trailers");
-            });
         }
         false
     }
@@ -214,7 +209,6 @@ impl<'b> Scan<'b> {
             keep_alive,
             expects_continue: self.expects_continue && version == Version::Http11,
             upgrade,
-            accepts_trailers: self.accepts_trailers,
             length,
         })
     }

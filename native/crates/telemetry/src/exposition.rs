@@ -80,9 +80,6 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// The content type to serve the page with.
-    pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
-
     /// Opens a family; its samples follow through the returned value.
     pub fn family(&mut self, name: &str, help: &str, kind: Kind) -> Result<Family<'_>, Error> {
         if !is_name(name, true) {

@@ -7,9 +7,9 @@ between exactly these two.
 from importlib.metadata import version
 
 from trunkline import __version__
-from trunkline_native import Engine, PlanError
+from trunkline_native import Engine, PlanError, build_info
 
-__all__ = ["Engine", "PlanError", "native_version"]
+__all__ = ["Engine", "PlanError", "build_info", "native_version"]
 
 
 def native_version() -> str:

@@ -11,11 +11,22 @@ def build_info() -> dict[str, str]:
     return {
         "trunkline": __version__,
         "native": _version("trunkline-native"),
+        **_native_build(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "kernel": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()),
     }
+
+
+def _native_build() -> dict[str, str]:
+    """How the native module was built; nothing if it cannot be imported (`doctor` says why)."""
+    try:
+        from trunkline.core.native import build_info as native_build_info
+    except ImportError:
+        return {}
+    build = native_build_info()
+    return {name: build[name] for name in ("profile", "target", "rustc", "commit")}
 
 
 def _version(distribution: str) -> str:

@@ -142,7 +142,7 @@ def _header(line: str) -> tuple[str, str]:
 
 @app.command()
 def version(json: Json = False) -> None:
-    """Print versions: trunkline, its native module, Python, the kernel."""
+    """Print versions: trunkline, its native module and its build, Python, the kernel."""
     from trunkline.core.commands.version import build_info
 
     info = build_info()

@@ -49,6 +49,7 @@ def config(tmp_path: Path) -> Path:
 def test_version(run: Run) -> None:
     info = json.loads(run("version", "--json").stdout)
     assert info["trunkline"] == info["native"] == trunkline.__version__
+    assert {"profile", "target", "rustc", "commit"} <= info.keys()
     text = run("version").stdout
     assert text.startswith("trunkline")
     assert trunkline.__version__ in text

@@ -41,27 +41,44 @@ __all__ = [
     "ServerReport",
     "SlidingWindow",
     "TokenBucket",
+    "build_info",
 ]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+def build_info() -> dict[str, str]:
+    """What this binary was made of and with: `version`, `profile`, `target`, `rustc` and `commit` (`unknown` without a checkout)."""
+
 # --- errors ---------------------------------------------------------------------------------------
 
 class PlanError(ValueError):
-    """A plan that the engine refuses: nothing has changed."""
+    """A plan that the engine refuses, and why: `errors`. Nothing has changed."""
 
     errors: list[dict[str, str]]
     """`{"path": "pools[0].servers[1]", "message": …}` for each mistake."""
 
-class RingError(ValueError): ...
-class RingEmptyError(LookupError): ...
-class QuotaError(ValueError): ...
-class BalanceError(ValueError): ...
-class NoServerError(LookupError): ...
-class BreakerError(ValueError): ...
+class RingError(ValueError):
+    """A ring cannot be built or changed as asked."""
+
+class RingEmptyError(LookupError):
+    """The ring has no node to answer with."""
+
+class QuotaError(ValueError):
+    """A limit, period, burst or cost is out of range."""
+
+class BalanceError(ValueError):
+    """A balancer cannot be built or changed as asked."""
+
+class NoServerError(LookupError):
+    """No server is eligible right now."""
+
+class BreakerError(ValueError):
+    """A breaker setting is out of range, or a permit is not for this use."""
 
 class BreakerOpenError(RuntimeError):
+    """The breaker refuses the call."""
+
     retry_after: float
     """Seconds until a call may pass."""
 
@@ -231,13 +248,17 @@ class Limiter:
     def reset(self) -> None:
         """Forgets everything."""
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """The name it was made with."""
     @property
-    def limit(self) -> int: ...
+    def limit(self) -> int:
+        """Units per period."""
     @property
-    def period(self) -> float: ...
+    def period(self) -> float:
+        """Seconds."""
     @property
-    def burst(self) -> int: ...
+    def burst(self) -> int:
+        """Units that a fresh key may take at once."""
 
 @final
 class TokenBucket(Limiter):
@@ -315,7 +336,8 @@ class KeyedLimiter:
         """Forgets a key; whether it was known."""
     def __len__(self) -> int: ...
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """Keys there is room for."""
     @property
     def evicted(self) -> int:
         """Keys forgotten, for a new one's sake, with part of their quota still used. If it grows, raise the capacity."""
@@ -345,17 +367,23 @@ class Server:
         cls, name: str, weight: int = 1, priority: int = 0, *, max_active: int = 0
     ) -> Self: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it was named; unique in a balancer."""
     @property
-    def weight(self) -> int: ...
+    def weight(self) -> int:
+        """Its share beside the others; 0 = picked by no algorithm."""
     @property
-    def priority(self) -> int: ...
+    def priority(self) -> int:
+        """0 serves first, higher numbers when all lower ones are down."""
     @property
-    def max_active(self) -> int: ...
+    def max_active(self) -> int:
+        """Requests in flight from which it counts as full; 0 = no limit."""
     @property
-    def healthy(self) -> bool: ...
+    def healthy(self) -> bool:
+        """What `set_healthy` said last; true at first."""
     @property
-    def draining(self) -> bool: ...
+    def draining(self) -> bool:
+        """Whether it gets no new requests."""
     @property
     def active(self) -> int:
         """Requests in flight."""
@@ -364,14 +392,16 @@ class Server:
         """Seconds: the moving average of `peak_ewma`, which jumps up to peaks and decays slowly; 0 = not measured."""
     def set_weight(self, weight: int) -> None:
         """Takes effect at once, but in the hashing algorithms only 0 does: others with `Balancer.rebuild`."""
-    def set_max_active(self, max_active: int) -> None: ...
+    def set_max_active(self, max_active: int) -> None:
+        """Changes how many requests may be in flight; 0 = no limit."""
     def set_healthy(self, healthy: bool, *, now: float | None = None) -> bool:
         """Takes down a health check's verdict; going up begins slow start. Whether it was news."""
     def set_draining(self, draining: bool) -> None:
         """Stops or resumes new requests; those in flight go on."""
     def eject(self, duration: float, *, now: float | None = None) -> None:
         """Leaves it out for `duration` seconds (0 = ends an ejection); its return begins slow start."""
-    def ejected(self, *, now: float | None = None) -> bool: ...
+    def ejected(self, *, now: float | None = None) -> bool:
+        """Whether it is left out now."""
     def restart_slow_start(self, *, now: float | None = None) -> None:
         """Begins slow start, for a server that joins a running pool."""
     def begin(self) -> None:
@@ -414,9 +444,11 @@ class Balancer:
         seed: int | None = None,
     ) -> Self: ...
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """The name it was made with."""
     @property
-    def servers(self) -> tuple[Server, ...]: ...
+    def servers(self) -> tuple[Server, ...]:
+        """All servers, in the order given."""
     def pick(
         self,
         key: bytes | str | None = None,
@@ -526,7 +558,8 @@ class CircuitBreaker:
         """Decorates a function or coroutine function: each call needs a permit, its exception is the verdict."""
     def state(self, now: float | None = None) -> str:
         """`closed`, `open` or `half_open`."""
-    def counts(self, now: float | None = None) -> BreakerCounts: ...
+    def counts(self, now: float | None = None) -> BreakerCounts:
+        """What happened in the window, and since the breaker was made."""
     def reset(self) -> None:
         """Closes it by hand."""
 
@@ -547,19 +580,26 @@ class BreakerCounts:
     """Calls, failures and slow calls in the window; opened, refused and lost probes since the breaker was made."""
 
     @property
-    def calls(self) -> int: ...
+    def calls(self) -> int:
+        """Calls in the window."""
     @property
-    def failures(self) -> int: ...
+    def failures(self) -> int:
+        """Failures in the window."""
     @property
-    def slow(self) -> int: ...
+    def slow(self) -> int:
+        """Slow calls in the window."""
     @property
-    def consecutive_failures(self) -> int: ...
+    def consecutive_failures(self) -> int:
+        """Failures in a row, up to now."""
     @property
-    def opened(self) -> int: ...
+    def opened(self) -> int:
+        """How often it opened."""
     @property
-    def refused(self) -> int: ...
+    def refused(self) -> int:
+        """Calls that it refused."""
     @property
-    def lost_probes(self) -> int: ...
+    def lost_probes(self) -> int:
+        """Probes that nobody recorded in time."""
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
@@ -600,13 +640,16 @@ class OutlierDetector:
     ) -> Self: ...
     def record(self, index: int, ok: bool, now: float | None = None) -> Ejection | None:
         """Tells how a call ended; the ejection, if this ended in one. Raises IndexError, like all that take an index."""
-    def ejected(self, index: int, now: float | None = None) -> bool: ...
+    def ejected(self, index: int, now: float | None = None) -> bool:
+        """Whether a server is out now."""
     def usable(self, index: int, otherwise_down: int = 0, now: float | None = None) -> bool:
         """Not ejected, or there is panic."""
     def panicking(self, otherwise_down: int = 0, now: float | None = None) -> bool:
         """Whether too few are left; `otherwise_down` are unusable for other reasons and not among the ejected."""
-    def ejected_count(self, now: float | None = None) -> int: ...
-    def report(self, index: int, now: float | None = None) -> ServerReport: ...
+    def ejected_count(self, now: float | None = None) -> int:
+        """How many are out now."""
+    def report(self, index: int, now: float | None = None) -> ServerReport:
+        """What is known about one server."""
     @property
     def withheld(self) -> int:
         """Ejections not made because too many servers were out."""
@@ -617,7 +660,8 @@ class Ejection:
     """Until when a server is out, in seconds of the clock, and by which rule."""
 
     @property
-    def until(self) -> float: ...
+    def until(self) -> float:
+        """Seconds on the clock of `now`."""
     @property
     def reason(self) -> str:
         """`consecutive_failures`, `failure_ratio` or `success_rate`."""
@@ -628,15 +672,20 @@ class ServerReport:
     """What a detector knows about one server."""
 
     @property
-    def ejection(self) -> Ejection | None: ...
+    def ejection(self) -> Ejection | None:
+        """The present one, if it is out."""
     @property
-    def repeats(self) -> int: ...
+    def repeats(self) -> int:
+        """Ejections in a row; each is longer than the one before."""
     @property
-    def calls(self) -> int: ...
+    def calls(self) -> int:
+        """Calls in the window."""
     @property
-    def failures(self) -> int: ...
+    def failures(self) -> int:
+        """Failures in the window."""
     @property
-    def consecutive_failures(self) -> int: ...
+    def consecutive_failures(self) -> int:
+        """Failures in a row, up to now."""
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
@@ -699,8 +748,10 @@ class Engine:
         draining: bool | None = None,
     ) -> None:
         """Changes one server at run time. Raises LookupError if there is none of that name."""
-    def listeners_ready(self) -> bool: ...
-    def reopen_logs(self) -> None: ...
+    def listeners_ready(self) -> bool:
+        """Whether every listener of the plan accepts connections."""
+    def reopen_logs(self) -> None:
+        """Opens the access log anew, after it was moved away."""
     def drain(self) -> None:
         """Stops accepting; idle connections close, the others after their present request."""
     def stop(self, grace_seconds: float) -> bool:

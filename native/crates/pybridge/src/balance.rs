@@ -38,6 +38,18 @@ fn duration_ns(name: &str, given: f64) -> PyResult<u64> {
         .ok_or_else(|| BalanceError::new_err(format!("{name} must be seconds from 0 on, not {given}")))
 }
 
+/// One server's live state. Give it to any number of balancers: they share its health and its counters.
+///
+/// `now` is seconds of a monotonic clock, `time.monotonic()` if not given.
+///
+/// Args:
+///     name: What identifies it; also its place on a ring.
+///     weight: Share relative to the servers of the same priority; 0 = none.
+///     priority: 0 serves first; higher numbers, up to 255, are backups.
+///     max_active: Most requests in flight; 0 = no limit.
+///
+/// Raises:
+///     BalanceError: A number is out of range.
 #[pyclass(frozen, name = "Server", module = "trunkline_native")]
 struct PyServer(Arc<Server>);
 
@@ -56,63 +68,76 @@ impl PyServer {
         Self(Arc::new(server))
     }
 
+    /// What it was named; unique in a balancer.
     #[getter]
     fn name(&self) -> &str {
         self.0.name()
     }
 
+    /// Its share beside the others; 0 = picked by no algorithm.
     #[getter]
     fn weight(&self) -> u32 {
         self.0.weight()
     }
 
+    /// 0 serves first, higher numbers when all lower ones are down.
     #[getter]
     fn priority(&self) -> u8 {
         self.0.priority()
     }
 
+    /// Requests in flight from which it counts as full; 0 = no limit.
     #[getter]
     fn max_active(&self) -> u32 {
         self.0.max_active()
     }
 
+    /// What `set_healthy` said last; true at first.
     #[getter]
     fn healthy(&self) -> bool {
         self.0.healthy()
     }
 
+    /// Whether it gets no new requests.
     #[getter]
     fn draining(&self) -> bool {
         self.0.draining()
     }
 
+    /// Requests in flight.
     #[getter]
     fn active(&self) -> u32 {
         self.0.active()
     }
 
+    /// Seconds: the moving average of `peak_ewma`, which jumps up to peaks and decays slowly; 0 = not measured.
     #[getter]
     fn latency(&self) -> f64 {
         seconds(self.0.ewma_ns())
     }
 
+    /// Takes effect at once, but in the hashing algorithms only 0 does: others with `Balancer.rebuild`.
     fn set_weight(&self, #[pyo3(from_py_with = bounded)] weight: u32) {
         self.0.set_weight(weight);
     }
 
+    /// Changes how many requests may be in flight; 0 = no limit.
     fn set_max_active(&self, #[pyo3(from_py_with = bounded)] max_active: u32) {
         self.0.set_max_active(max_active);
     }
 
+    /// Takes down a health check's verdict; going up begins slow start. Whether it was news.
     #[pyo3(signature = (healthy, *, now=None))]
     fn set_healthy(&self, healthy: bool, now: Option<f64>) -> PyResult<bool> {
         Ok(self.0.set_healthy(healthy, now_ns(now)?))
     }
 
+    /// Stops or resumes new requests; those in flight go on.
     fn set_draining(&self, draining: bool) {
         self.0.set_draining(draining);
     }
 
+    /// Leaves it out for `duration` seconds (0 = ends an ejection); its return begins slow start.
     #[pyo3(signature = (duration, *, now=None))]
     fn eject(&self, duration: f64, now: Option<f64>) -> PyResult<()> {
         let until_ns = now_ns(now)?.saturating_add(duration_ns("duration", duration)?);
@@ -120,21 +145,25 @@ impl PyServer {
         Ok(())
     }
 
+    /// Whether it is left out now.
     #[pyo3(signature = (*, now=None))]
     fn ejected(&self, now: Option<f64>) -> PyResult<bool> {
         Ok(self.0.ejected(now_ns(now)?))
     }
 
+    /// Begins slow start, for a server that joins a running pool.
     #[pyo3(signature = (*, now=None))]
     fn restart_slow_start(&self, now: Option<f64>) -> PyResult<()> {
         self.0.restart_slow_start(now_ns(now)?);
         Ok(())
     }
 
+    /// Counts a request in. `Balancer.request` does it for you.
     fn begin(&self) {
         self.0.begin();
     }
 
+    /// Counts a request out and takes its latency, in seconds, into the average.
     #[pyo3(signature = (latency=None, *, now=None))]
     fn finish(&self, latency: Option<f64>, now: Option<f64>) -> PyResult<()> {
         let latency_ns = latency.map(|latency| duration_ns("latency", latency)).transpose()?;
@@ -148,6 +177,25 @@ impl PyServer {
     }
 }
 
+/// Picks servers. Safe to share between threads.
+///
+/// Not eligible is a server that is unhealthy, ejected, draining, full, of weight 0, or tried already. The lowest priority
+/// number with an eligible server serves. The algorithm chooses among what is left.
+///
+/// Args:
+///     algorithm: `round_robin`, `weighted_round_robin`, `least_connections`, `weighted_least_connections`, `hash`,
+///         `consistent_hash`, `power_of_two` or `peak_ewma`.
+///     servers: Servers, or names, or weights by name.
+///     ring: For `consistent_hash`: `ketama`, `maglev`, `jump`, `rendezvous` or `modulo`.
+///     load_factor: For the hashing algorithms: no server holds more than this many times its share of the requests in
+///         flight; above 1.
+///     slow_start: Seconds in which a server that came back reaches its full share, linearly from 10 %.
+///     panic_threshold: Share of healthy servers (0 to 1) below which health is ignored; 0 = never.
+///     seed: Where turns and random choices begin; random if not given.
+///
+/// Raises:
+///     BalanceError: A value is out of range, or two servers have one name.
+///     RingError: An unknown `ring`.
 #[pyclass(frozen, name = "Balancer", module = "trunkline_native")]
 struct PyBalancer {
     algorithm: String,
@@ -247,16 +295,19 @@ impl PyBalancer {
         Ok(Self { algorithm: algorithm.to_owned(), balancer: Mutex::new(balancer), servers })
     }
 
+    /// The name it was made with.
     #[getter]
     fn algorithm(&self) -> &str {
         &self.algorithm
     }
 
+    /// All servers, in the order given.
     #[getter]
     fn servers<'py>(&self, python: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(python, &self.servers)
     }
 
+    /// The server for a request, not counted in; `key` matters to the hashing algorithms. Raises `NoServerError`.
     #[pyo3(signature = (key=None, *, tried=None, now=None))]
     fn pick(
         &self,
@@ -268,6 +319,7 @@ impl PyBalancer {
         Ok(self.choose(key, tried, now)?.clone_ref(python))
     }
 
+    /// `with balancer.request(key) as server:` picks, counts in and out, and measures what did not raise.
     #[pyo3(signature = (key=None, *, tried=None))]
     fn request(
         slf: Bound<'_, Self>,
@@ -282,6 +334,7 @@ impl PyBalancer {
         }
     }
 
+    /// Takes the servers' weights of this moment into the table of a hashing algorithm; turns begin anew.
     fn rebuild(&self) -> PyResult<()> {
         let mut balancer = self.balancer.lock();
         let servers = balancer.servers().to_vec();
@@ -290,6 +343,10 @@ impl PyBalancer {
         Ok(())
     }
 
+    /// Each server's state by its name.
+    ///
+    /// `eligible`, `warming`, `standby` (a lower priority number serves), `panic` (used though not healthy),
+    /// `unhealthy`, `ejected`, `draining`, `weight_zero` or `full`.
     #[pyo3(signature = (*, now=None))]
     fn explain<'py>(&self, python: Python<'py>, now: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
         let standings = self.balancer.lock().explain(now_ns(now)?);
@@ -307,6 +364,7 @@ struct Running {
     began_ns: u64,
 }
 
+/// Made by `Balancer.request`: one request at a time, counted while the `with` block runs.
 #[pyclass(frozen, name = "Request", module = "trunkline_native")]
 struct PyRequest {
     balancer: Py<PyBalancer>,

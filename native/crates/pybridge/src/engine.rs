@@ -11,6 +11,10 @@ use trunkline_engine::{Applied, ApplyError, PlanError as Mistake, Question};
 
 use crate::error::PlanError;
 
+/// The data plane: worker threads that accept, route, balance and relay without the interpreter.
+///
+/// Raises:
+///     OSError: The threads cannot be started.
 #[pyclass(frozen, module = "trunkline_native")]
 pub(crate) struct Engine(trunkline_engine::Engine);
 
@@ -25,6 +29,14 @@ impl Engine {
         Ok(Self(trunkline_engine::Engine::start(threads)?))
     }
 
+    /// Compiles a plan (JSON) and serves it: all or nothing. With `bind=False` no socket or file is opened.
+    ///
+    /// Returns:
+    ///     JSON: `generation`, `build_us`, `swap_us`.
+    ///
+    /// Raises:
+    ///     PlanError: With every mistake; what was served goes on.
+    ///     OSError: An address (then the error's `filename`) or the access log cannot be opened; what was served goes on.
     #[pyo3(signature = (plan, *, bind = true))]
     fn apply<'py>(&self, py: Python<'py>, plan: &[u8], bind: bool) -> PyResult<Bound<'py, PyBytes>> {
         match py.detach(|| self.parse_and_apply(plan, bind)) {
@@ -39,17 +51,24 @@ impl Engine {
         }
     }
 
+    /// JSON: listeners, routes, pools with servers, limiters, breakers, recent errors.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let status = py.detach(|| self.0.status());
         json(py, &status)
     }
 
+    /// Prometheus text format 0.0.4.
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let page = py.detach(|| self.0.metrics());
         let page = page.map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(PyBytes::new(py, page.as_bytes()))
     }
 
+    /// JSON in (`listener`, `method`, `url`, `headers`, `client`), JSON out: route, near misses, filters, server.
+    ///
+    /// Raises:
+    ///     ValueError: The question is malformed.
+    ///     LookupError: There is no such listener.
     fn explain<'py>(&self, py: Python<'py>, request: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let question: Question =
             serde_json::from_slice(request).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -57,6 +76,7 @@ impl Engine {
         json(py, &answer.map_err(|error| PyLookupError::new_err(error.to_string()))?)
     }
 
+    /// Changes one server at run time. Raises LookupError if there is none of that name.
     #[pyo3(signature = (pool, server, *, weight = None, enabled = None, draining = None))]
     fn set_server(
         &self,
@@ -72,18 +92,22 @@ impl Engine {
         Err(PyLookupError::new_err(format!("no server {server:?} in a pool {pool:?}")))
     }
 
+    /// Whether every listener of the plan accepts connections.
     fn listeners_ready(&self) -> bool {
         self.0.listeners_ready()
     }
 
+    /// Opens the access log anew, after it was moved away.
     fn reopen_logs(&self) {
         self.0.reopen_logs();
     }
 
+    /// Stops accepting; idle connections close, the others after their present request.
     fn drain(&self) {
         self.0.drain();
     }
 
+    /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
     fn stop(&self, py: Python<'_>, grace_seconds: f64) -> PyResult<bool> {
         let grace = Duration::try_from_secs_f64(grace_seconds)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;

@@ -9,7 +9,7 @@ create_exception!(
     trunkline_native,
     PlanError,
     PyValueError,
-    "A plan that the engine refuses; `errors` lists why."
+    "A plan that the engine refuses, and why: `errors`. Nothing has changed."
 );
 create_exception!(trunkline_native, RingEmptyError, PyLookupError, "The ring has no node to answer with.");
 create_exception!(
@@ -25,7 +25,12 @@ create_exception!(
     "A balancer cannot be built or changed as asked."
 );
 create_exception!(trunkline_native, NoServerError, PyLookupError, "No server is eligible right now.");
-create_exception!(trunkline_native, BreakerError, PyValueError, "A breaker setting is out of range.");
+create_exception!(
+    trunkline_native,
+    BreakerError,
+    PyValueError,
+    "A breaker setting is out of range, or a permit is not for this use."
+);
 create_exception!(trunkline_native, BreakerOpenError, PyRuntimeError, "The breaker refuses the call.");
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

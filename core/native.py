@@ -6,10 +6,16 @@ between exactly these two.
 
 from importlib.metadata import version
 
+import trunkline_native
 from trunkline import __version__
-from trunkline_native import Engine, PlanError, build_info
+from trunkline_native import Engine, PlanError
 
-__all__ = ["Engine", "PlanError", "build_info", "native_version"]
+__all__ = ["Engine", "PlanError", "native_build", "native_version"]
+
+
+def native_build() -> dict[str, str]:
+    """How the native module was built: profile, target, rustc, commit."""
+    return trunkline_native.build_info()
 
 
 def native_version() -> str:

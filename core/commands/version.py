@@ -22,10 +22,10 @@ def build_info() -> dict[str, str]:
 def _native_build() -> dict[str, str]:
     """How the native module was built; nothing if it cannot be imported (`doctor` says why)."""
     try:
-        from trunkline.core.native import build_info as native_build_info
+        from trunkline.core.native import native_build
     except ImportError:
         return {}
-    build = native_build_info()
+    build = native_build()
     return {name: build[name] for name in ("profile", "target", "rustc", "commit")}
 
 

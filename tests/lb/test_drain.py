@@ -166,7 +166,7 @@ def test_a_tunnel_goes_on_to_its_end(running: Trunkline, site: Site, clients: li
 def test_the_grace_period_cuts(
     running: Trunkline, site: Site, server: Server, clients: list[Client]
 ) -> None:
-    """Clients can tell a cut answer from a whole one."""
+    """Who has no answer yet is told, a cut answer can be told from a whole one, all are logged."""
     slow, half, tunnel, *_ = clients
     assert tunnel.request(UPGRADE).status == 101
     slow.send(SLOW)
@@ -174,10 +174,12 @@ def test_the_grace_period_cuts(
     server.wait_for_requests(3)
     stop_accepting(running, site)
     assert running.process.wait(10) == 4
-    for client in (slow, half):
-        with pytest.raises((BadResponseError, ConnectionResetError)):
-            client.read_response()
+    assert slow.read_response().status == 503
+    with pytest.raises((BadResponseError, ConnectionResetError)):
+        half.read_response()
     assert tunnel.is_closed()
+    cut = [entry["path"] for entry in running.access_log() if entry.get("reason") == "shutdown"]
+    assert sorted(cut) == ["/half", "/slow", "/up"]
     assert "the grace period cut off what was still open" in running.process.output()
 
 

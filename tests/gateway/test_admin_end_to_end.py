@@ -161,10 +161,11 @@ BROKEN = {
         """,
         ["backend.path", "filters[0].limit", "filters[1]", "pool", "pth"],
     ),
-    "what the engine sees": (
+    "what the engine sees, all at once": (
         """
         [gateway.apis.bad]
         pool = "POOL"
+        regex = "(["
         [[gateway.apis.bad.filters]]
         type = "rate_limit"
         key = "consumer"
@@ -192,7 +193,7 @@ BROKEN = {
         limit = 2
         period = "1s"
         """,
-        ["filters[0].key", "filters[2].type", "filters[3].secret", "filters[5].name"],
+        ["filters[0].key", "filters[2].type", "filters[3].secret", "filters[5].name", "regex"],
     ),
 }
 

@@ -1,6 +1,7 @@
 """Filters run in the order of their list, the gateway's before the API's, and back in reverse."""
 
 from testkit.gateway import Gateway, seen
+from testkit.ports import free_port
 from testkit.upstream import Upstream
 
 CONSUMERS = 'consumers.alice.keys = ["key"]'
@@ -78,3 +79,25 @@ def test_a_refusal_carries_what_ran_before_it(gateway: Gateway) -> None:
     assert refused.value("x-a") == "before"
     assert ";r=1;" in refused.value("ratelimit")
     assert refused.values("x-b") == []
+
+
+def test_a_failure_behind_the_chain_carries_what_it_said(gateway: Gateway) -> None:
+    """Without the CORS fields a page could not even read that there was a 502."""
+    page = "https://app.example"
+    cors = f'{{ type = "cors", origins = "{page}" }}'
+    steps = ('{ type = "request_id" }', cors, LIMIT, set_on_both_ways("edit"))
+    gateway.serve({"it": chain(*steps)}, servers=[free_port()])
+    failed = gateway.ask("/", f"Origin: {page}")
+    assert (failed.status, failed.value("access-control-allow-origin")) == (502, page)
+    assert failed.value("x-a") == "edit"
+    assert ";r=1;" in failed.value("ratelimit")
+    assert failed.value("x-request-id") == gateway.log()[0]["request_id"]
+
+
+def test_an_unsafe_rewrite_is_logged_with_what_the_chain_said(gateway: Gateway) -> None:
+    api = chain('{ type = "request_id" }', KEY) + '\nbackend.path = "/in/{query.p}"'
+    gateway.serve({"it": api}, gateway=CONSUMERS)
+    assert gateway.ask("/?p=..", "X-API-Key: key").status == 400
+    (entry,) = gateway.log()
+    assert (entry["reason"], entry["consumer"]) == ("rewrite_unsafe", "alice")
+    assert len(entry["request_id"]) == 32

@@ -68,6 +68,15 @@ def test_it_opens_and_spares_the_back_end(gateway: Gateway, server: Upstream) ->
     assert "server" not in refused
 
 
+def test_whose_fault_it_is(gateway: Gateway, server: Upstream) -> None:
+    """What an open breaker refuses is the back end's, not the client's."""
+    serve(gateway, server, 'consecutive_failures = 1, open = "1m"')
+    assert [gateway.ask().status for _ in range(2)] == [500, 503]
+    errors = gateway.trunkline.status()["recent_errors"]
+    (error,) = (entry for entry in errors if entry["listener"] == gateway.listener)
+    assert (error["reason"], error["side"]) == ("breaker_open", "upstream")
+
+
 def test_a_success_between_begins_anew(gateway: Gateway, server: Upstream) -> None:
     serve(gateway, server, 'consecutive_failures = 3, open = "1m"')
     for script in (FAILING, FAILING, GOOD, FAILING, FAILING):

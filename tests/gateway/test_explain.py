@@ -117,6 +117,14 @@ def test_a_request_that_cannot_be_read(gateway: Gateway) -> None:
     assert explain(gateway, "/../x")["refused"] == {"status": 400, "reason": "bad_target"}
 
 
+def test_a_path_that_would_climb(gateway: Gateway) -> None:
+    """The rewrite is tried: explained is what then happens."""
+    gateway.serve({"it": 'backend.path = "/in/{query.p}"'})
+    assert gateway.ask("/?p=..").status == 400
+    assert explain(gateway, "/?p=..")["refused"] == {"status": 400, "reason": "rewrite_unsafe"}
+    assert "refused" not in explain(gateway, "/?p=x")
+
+
 REFUSALS = {
     # lines, client → position of the filter that refuses, its verdict
     "client": ([KEY], "203.0.113.9", 1, {"status": 403, "reason": "ip_denied"}),
@@ -135,6 +143,8 @@ def test_which_filter_says_no(gateway: Gateway, name: str) -> None:
     assert [step["filter"] for step in explained["filters"]] == NAMES
     rest = ["not_reached"] * (len(NAMES) - position - 1)
     assert verdicts(explained) == ["continue"] * position + [refusal] + rest
+    assert explained["refused"] == refusal
+    assert "server" not in explained
 
 
 def test_asking_counts_nothing(gateway: Gateway) -> None:
@@ -195,7 +205,7 @@ def test_servers_that_are_out(gateway: Gateway, servers: list[Upstream]) -> None
         explained = explain(gateway, "/")
         assert [server["state"] for server in explained["servers"]] == states
         assert explained["server"]["name"] == f"127.0.0.1:{ports[at]}"
-        assert "RoundRobin over the eligible servers" in explained["server"]["why"]
+        assert "round_robin over the eligible servers" in explained["server"]["why"]
         path = f"/pools/{gateway.pool}/servers/127.0.0.1:{port}"
         states[at] = gateway.trunkline.admin("PATCH", path, change)[1]["state"]
     explained = explain(gateway, "/")
@@ -230,6 +240,7 @@ def test_for_people(gateway: Gateway) -> None:
         "filter: api_key",
         "reason: api_key_missing",
         "verdict: not_reached",
-        "why: RoundRobin over the eligible servers; the next request may get another",
+        "refused:",
+        "status: 401",
     ):
         assert line in lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from testkit.gateway import Gateway
+from testkit.ports import free_port
 from testkit.upstream import Upstream, answer, response
 
 HELP = re.compile(r"# HELP (trunkline_[a-z_]+) (\S.*\.)")
@@ -185,3 +186,16 @@ def test_labels_come_from_the_configuration_alone(gateway: Gateway) -> None:
     # Three new: route_not_found, and a class for two routes.
     assert len(text.splitlines()) - before <= 5
     assert "invented" not in text
+
+
+def test_routes_of_one_name_make_no_series_twice(gateway: Gateway) -> None:
+    """Names hold dots: two ways to write one name are one too many, and the file is refused."""
+    config = '[lb.pools.p]\nservers = ["127.0.0.1:1"]\n'
+    for listener, route in (("a", "b.c"), ("a.b", "c")):
+        config += f'[lb.http."{listener}"]\nlisten = "127.0.0.1:{free_port()}"\n'
+        config += f'routes = [{{ name = "{route}", path = "/x", pool = "p" }}]\n'
+    gateway.serve({"it": ""})
+    gateway.trunkline.write_config(config)
+    status, answer = gateway.trunkline.reload()
+    assert (status, "lb.a.b.c" in str(answer["errors"])) == (422, True)
+    parse(page(gateway)[1])

@@ -178,7 +178,7 @@ def test_stray_bytes_spoil_a_kept_connection(program: Program, upstream: Upstrea
     upstream.script(late, WELL_BEHAVED)
     site = serve(program, upstream.port)
     site.get()
-    assert idle(program, site) == 1
+    wait_until(lambda: idle(program, site) == 1, timeout_s=5, what="the connection to be kept")
     answered.set()
     wait_until(lambda: idle(program, site) == 0, timeout_s=5, what="the connection to be left")
     assert site.get().body == b"ok"

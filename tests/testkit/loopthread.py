@@ -8,9 +8,6 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 # Everything the kit asks of its loop is short; longer means a bug in the kit.
 _CALL_TIMEOUT_S = 10
-# asyncio takes three turns of the loop from accept to telling the server, and some to close; a
-# connection that is cancelled on that way would only be closed by the garbage collector.
-_TURNS_TO_ACCEPT = 10
 
 
 class LoopThread:
@@ -40,8 +37,6 @@ class LoopThread:
 
 
 async def _cancel_others() -> None:
-    for _ in range(_TURNS_TO_ACCEPT):
-        await asyncio.sleep(0)
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

@@ -22,6 +22,10 @@ def close(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+# asyncio takes three turns of the loop from accept to telling the server, and some to close.
+TURNS_TO_ACCEPT = 10
+
+
 class Listener:
     """A loopback listener that keeps its port over closing and opening.
 
@@ -50,9 +54,16 @@ class Listener:
 
     async def close(self) -> None:
         """Refuse connections from now on; open ones are not touched."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        # In Python 3.11 a connection that asyncio has accepted, but not yet attached to its server,
+        # is never closed if the server is closed meanwhile.
+        for _ in range(TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
+        server.close()
 
     async def reset_all(self) -> None:
         """End every open connection with RST."""

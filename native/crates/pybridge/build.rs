@@ -25,10 +25,11 @@ fn rustc() -> Option<String> {
     version.split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// The folder with HEAD, if this is a checkout of the whole repository.
+/// The folder with HEAD, if this is a checkout of the whole repository; an unpacked source archive may lie in somebody else's.
 fn checkout() -> Option<PathBuf> {
-    let root = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?).ancestors().nth(3)?.join(".git");
-    root.join("HEAD").is_file().then_some(root)
+    let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let root = here.ancestors().nth(3).filter(|_| here.ends_with("native/crates/pybridge"))?;
+    Some(root.join(".git"))
 }
 
 /// gitrepository-layout(5): HEAD holds the commit, or names the file that does, or that file was packed away.

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_http::{HeaderBuffer, Limits, encode, normalise, parse_request};
+use trunkline_http::{Field, HeaderBuffer, Limits, encode, normalise, parse_request};
 
 const LIMITS: Limits = Limits { head_bytes: 4_096, headers: 32, target_bytes: 1_024 };
 
@@ -19,10 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
     out.push(b' ');
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    encode::headers(&mut out, head.headers, |_| true);
-    if head.authority.is_empty() {
-        out.extend_from_slice(b"Host: a\r\n");
-    }
+    encode::headers(&mut out, head.headers, |header| header.field != Field::Host);
+    // HTTP/1.0 may leave it out, or have it in an absolute target only.
+    let host = if head.authority.is_empty() { "a" } else { head.authority };
+    encode::header(&mut out, "Host", host.as_bytes());
     out.extend_from_slice(b"\r\n");
     let mut again = HeaderBuffer::new();
     let roomy = Limits { head_bytes: 16_384, headers: 64, target_bytes: 4_096 };

@@ -53,6 +53,10 @@ class Plan:
         copy.write_text(_LOOPBACK_PORT.sub(lambda found: str(ports[int(found[0])]), text))
         return cls(copy, ports, environment)
 
+    def taken_ports(self) -> list[int]:
+        """Ports of this run that somebody listens on already."""
+        return [port for port in sorted(self.ports.values()) if not _is_free(port)]
+
     def address(self, port: int) -> str:
         """Where what trunkline.toml has at `port` listens in this run: `127.0.0.1:9200`."""
         return f"127.0.0.1:{self.ports[port]}"
@@ -101,6 +105,8 @@ def _find_free_ports(count: int) -> list[int]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
+        # Connections of an earlier run in TIME_WAIT are no reason against a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

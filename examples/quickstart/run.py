@@ -83,8 +83,11 @@ class QuickStart:
         """Start the services, then trunkline; return it when a request gets through all of it.
 
         Raises:
-            StartError: One of them ended, or was not ready in `START_TIMEOUT_S`.
+            StartError: A port is taken, one of them ended, or was not ready in `START_TIMEOUT_S`.
         """
+        if taken := self.plan.taken_ports():
+            ports = ", ".join(map(str, taken))
+            raise StartError(f"ports in use: {ports}. Is another quick start running?")
         for port in SERVICE_PORTS:
             address = self.plan.address(port)
             command = [sys.executable, str(SERVICE), address]

@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +94,17 @@ def test_it_stops_cleanly(quick_start: Process, record: dict[str, Any]) -> None:
     assert not Path(f"/proc/{record['trunkline_pid']}").exists()
     for pid in record["service_pids"].values():
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        with suppress(OSError):  # then somebody else has it, which is as good
+            other.bind(("127.0.0.1", 9103))
+            other.listen()
+        command = [sys.executable, str(RUN), "--directory", str(tmp_path)]
+        ended = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S
+        )
+        assert ended.returncode == 1
+        assert re.match(r"ports in use: .*\b9103\b", ended.stderr)
+        assert ended.stdout == ""

@@ -248,7 +248,8 @@ def test_the_budget(program: Program) -> None:
 
 def test_pauses_end_with_the_time_for_all(program: Program) -> None:
     servers = [free_port() for _ in range(4)]
-    times = 'timeouts.total = "100ms"\nretry.attempts = 4\nretry.backoff = "30s"\nretry.backoff_max = "30s"'
+    pauses = 'retry.backoff = "30s"\nretry.backoff_max = "30s"'
+    times = f'timeouts.total = "100ms"\nretry.attempts = 4\n{pauses}'
     site = Site(servers, route=times)
     program.serve(site)
     assert site.get().status == 504

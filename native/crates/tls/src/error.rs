@@ -1,0 +1,107 @@
+//! Why a session ended: one variant for each thing an operator would do something different about, each with a reason code for logs
+//! and metrics. What is wrong with a plan is a [`crate::Problem`].
+
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+
+/// The end of a session. The alert for the peer, if there is one to send, was appended to `out`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The client asked for a name that no certificate is for, or for none, and the listener is strict.
+    #[error("no certificate for the name that the client asked for")]
+    NoCertificateForName,
+    #[error("the client offered no application protocol (ALPN) that is served here")]
+    UnknownAlpn,
+    #[error("the client sent no certificate")]
+    ClientCertificateRequired,
+    #[error("the client's certificate was refused: {0}")]
+    BadClientCertificate(CertificateError),
+    #[error("the server's certificate was refused: {0}")]
+    BadServerCertificate(CertificateError),
+    #[error("the server asks for a name that cannot stand in a certificate")]
+    BadServerName,
+    #[error("the peer speaks no version of TLS that is allowed here: {0:?}")]
+    Version(PeerIncompatible),
+    #[error("no cipher suite, group or signature that both sides know: {0:?}")]
+    NothingInCommon(PeerIncompatible),
+    #[error("the peer refused: {0:?}")]
+    PeerAlert(AlertDescription),
+    /// Nothing was appended to `out`: answer in plain HTTP.
+    #[error("the client speaks plain HTTP")]
+    PlainHttp,
+    #[error("the peer does not speak TLS")]
+    NotTls,
+    #[error("a handshake message is longer than allowed")]
+    MessageTooLong,
+    #[error("the handshake failed: {0}")]
+    HandshakeFailed(rustls::Error),
+    /// A record that does not decrypt, a message out of place: after the handshake.
+    #[error("the peer broke the protocol: {0}")]
+    BrokenRecord(rustls::Error),
+    /// Data to send before the handshake is complete, or after `close` or an error.
+    #[error("the session does not take data to send")]
+    NotOpen,
+}
+
+impl Error {
+    /// For logs and metric labels; never changes for a variant.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoCertificateForName => "tls_no_certificate_for_name",
+            Self::UnknownAlpn => "tls_unknown_alpn",
+            Self::ClientCertificateRequired => "tls_client_certificate_required",
+            Self::BadClientCertificate(_) => "tls_bad_client_certificate",
+            Self::BadServerCertificate(_) => "tls_bad_server_certificate",
+            Self::BadServerName => "tls_bad_server_name",
+            Self::Version(_) => "tls_version",
+            Self::NothingInCommon(_) => "tls_nothing_in_common",
+            Self::PeerAlert(_) => "tls_peer_alert",
+            Self::PlainHttp => "tls_plain_http",
+            Self::NotTls => "tls_not_tls",
+            Self::MessageTooLong => "tls_message_too_long",
+            Self::HandshakeFailed(_) => "tls_handshake_failed",
+            Self::BrokenRecord(_) => "tls_broken_record",
+            Self::NotOpen => "tls_not_open",
+        }
+    }
+
+    /// All reason codes, for tables made in advance.
+    pub const REASONS: [&'static str; 15] = [
+        "tls_no_certificate_for_name",
+        "tls_unknown_alpn",
+        "tls_client_certificate_required",
+        "tls_bad_client_certificate",
+        "tls_bad_server_certificate",
+        "tls_bad_server_name",
+        "tls_version",
+        "tls_nothing_in_common",
+        "tls_peer_alert",
+        "tls_plain_http",
+        "tls_not_tls",
+        "tls_message_too_long",
+        "tls_handshake_failed",
+        "tls_broken_record",
+        "tls_not_open",
+    ];
+
+    /// What rustls says, sorted by what it means here. `open`: the handshake was complete.
+    pub(crate) fn sorted(error: rustls::Error, is_server: bool, open: bool) -> Self {
+        use PeerIncompatible as P;
+        match error {
+            rustls::Error::NoApplicationProtocol => Self::UnknownAlpn,
+            rustls::Error::NoCertificatesPresented => Self::ClientCertificateRequired,
+            rustls::Error::InvalidCertificate(why) if is_server => Self::BadClientCertificate(why),
+            rustls::Error::InvalidCertificate(why) => Self::BadServerCertificate(why),
+            rustls::Error::AlertReceived(alert) => Self::PeerAlert(alert),
+            rustls::Error::PeerIncompatible(
+                why @ (P::Tls12NotOffered
+                | P::Tls12NotOfferedOrEnabled
+                | P::SupportedVersionsExtensionRequired
+                | P::ServerDoesNotSupportTls12Or13
+                | P::ServerTlsVersionIsDisabledByOurConfig),
+            ) => Self::Version(why),
+            rustls::Error::PeerIncompatible(why) => Self::NothingInCommon(why),
+            error if open => Self::BrokenRecord(error),
+            error => Self::HandshakeFailed(error),
+        }
+    }
+}

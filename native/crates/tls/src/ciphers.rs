@@ -35,6 +35,14 @@ pub(crate) fn provider(names: &[String], min_version: Version) -> Result<CryptoP
     Ok(provider)
 }
 
+/// As we ask servers, where the order is ours: suites with SHA-256 first. CPUs compute it themselves but not SHA-384, which makes a resumed
+/// handshake cost 1.5 times as much (measured: 14.3 k/s instead of 22.3 k/s on one CPU).
+pub(crate) fn client_provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| iana_name(suite.suite()).ends_with("SHA384"));
+    provider
+}
+
 /// The versions from this one up.
 pub(crate) fn versions(min_version: Version) -> &'static [&'static SupportedProtocolVersion] {
     static FROM_12: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];

@@ -44,7 +44,7 @@ impl ClientTls {
         let mut fingerprint = Fingerprint::new();
         fingerprint.add(protocol.id());
         fingerprint.add(format!("{:?} {} {:?}", plan.min_version, plan.verify, plan.server_name).as_bytes());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(ciphers::client_provider());
         let verifier = verifier(plan, &provider, &mut fingerprint, &mut problems);
         let own = own_certificate(plan, &provider, now_unix, &mut fingerprint, &mut problems);
         let server_name =

@@ -17,7 +17,7 @@ pub enum Error {
     BadClientCertificate(CertificateError),
     #[error("the server's certificate was refused: {0}")]
     BadServerCertificate(CertificateError),
-    #[error("the server asks for a name that cannot stand in a certificate")]
+    #[error("the server's name cannot stand in a certificate")]
     BadServerName,
     #[error("the peer speaks no version of TLS that is allowed here: {0:?}")]
     Version(PeerIncompatible),
@@ -42,46 +42,51 @@ pub enum Error {
     NotOpen,
 }
 
+/// Reason codes, by [`Error::index`].
+pub const REASONS: [&str; 15] = [
+    "tls_no_certificate_for_name",
+    "tls_unknown_alpn",
+    "tls_client_certificate_required",
+    "tls_bad_client_certificate",
+    "tls_bad_server_certificate",
+    "tls_bad_server_name",
+    "tls_version",
+    "tls_nothing_in_common",
+    "tls_peer_alert",
+    "tls_plain_http",
+    "tls_not_tls",
+    "tls_message_too_long",
+    "tls_handshake_failed",
+    "tls_broken_record",
+    "tls_not_open",
+];
+
 impl Error {
     /// For logs and metric labels; never changes for a variant.
     pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NoCertificateForName => "tls_no_certificate_for_name",
-            Self::UnknownAlpn => "tls_unknown_alpn",
-            Self::ClientCertificateRequired => "tls_client_certificate_required",
-            Self::BadClientCertificate(_) => "tls_bad_client_certificate",
-            Self::BadServerCertificate(_) => "tls_bad_server_certificate",
-            Self::BadServerName => "tls_bad_server_name",
-            Self::Version(_) => "tls_version",
-            Self::NothingInCommon(_) => "tls_nothing_in_common",
-            Self::PeerAlert(_) => "tls_peer_alert",
-            Self::PlainHttp => "tls_plain_http",
-            Self::NotTls => "tls_not_tls",
-            Self::MessageTooLong => "tls_message_too_long",
-            Self::HandshakeFailed(_) => "tls_handshake_failed",
-            Self::BrokenRecord(_) => "tls_broken_record",
-            Self::NotOpen => "tls_not_open",
-        }
+        REASONS[self.index()]
     }
 
-    /// All reason codes, for tables made in advance.
-    pub const REASONS: [&'static str; 15] = [
-        "tls_no_certificate_for_name",
-        "tls_unknown_alpn",
-        "tls_client_certificate_required",
-        "tls_bad_client_certificate",
-        "tls_bad_server_certificate",
-        "tls_bad_server_name",
-        "tls_version",
-        "tls_nothing_in_common",
-        "tls_peer_alert",
-        "tls_plain_http",
-        "tls_not_tls",
-        "tls_message_too_long",
-        "tls_handshake_failed",
-        "tls_broken_record",
-        "tls_not_open",
-    ];
+    /// Its place in tables that are as long as [`REASONS`].
+    pub fn index(&self) -> usize {
+        match self {
+            Self::NoCertificateForName => 0,
+            Self::UnknownAlpn => 1,
+            Self::ClientCertificateRequired => 2,
+            Self::BadClientCertificate(_) => 3,
+            Self::BadServerCertificate(_) => 4,
+            Self::BadServerName => 5,
+            Self::Version(_) => 6,
+            Self::NothingInCommon(_) => 7,
+            Self::PeerAlert(_) => 8,
+            Self::PlainHttp => 9,
+            Self::NotTls => 10,
+            Self::MessageTooLong => 11,
+            Self::HandshakeFailed(_) => 12,
+            Self::BrokenRecord(_) => 13,
+            Self::NotOpen => 14,
+        }
+    }
 
     /// What rustls says, sorted by what it means here. `open`: the handshake was complete.
     pub(crate) fn sorted(error: rustls::Error, is_server: bool, open: bool) -> Self {
@@ -91,6 +96,10 @@ impl Error {
             rustls::Error::NoCertificatesPresented => Self::ClientCertificateRequired,
             rustls::Error::InvalidCertificate(why) if is_server => Self::BadClientCertificate(why),
             rustls::Error::InvalidCertificate(why) => Self::BadServerCertificate(why),
+            // The list that should say something of the certificate is not from its issuer.
+            rustls::Error::InvalidCertRevocationList(_) => {
+                Self::BadClientCertificate(CertificateError::UnknownRevocationStatus)
+            }
             rustls::Error::AlertReceived(alert) => Self::PeerAlert(alert),
             rustls::Error::PeerIncompatible(
                 why @ (P::Tls12NotOffered

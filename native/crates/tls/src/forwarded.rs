@@ -59,18 +59,21 @@ fn percent_encoded_pem(der: &[u8]) -> String {
     })
 }
 
-/// As it is, unless it has one of the characters that separate elements.
+/// As it is, unless it has one of the characters that separate elements: then in quotes, with those that would end them escaped.
 fn plain(text: &str) -> String {
     let separates = |byte: u8| !byte.is_ascii_graphic() || b",;=\"\\".contains(&byte);
-    if text.bytes().any(separates) { quoted(text) } else { text.to_owned() }
+    if !text.bytes().any(separates) {
+        return text.to_owned();
+    }
+    quoted(&text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Quotes escaped as Envoy does, other bytes as RFC 4514 §2.4 allows: a backslash and two hex digits.
-fn quoted(text: &str) -> String {
+/// Text in which quotes and backslashes are escaped already, as RFC 4514 does. Bytes outside ASCII are written as its §2.4 allows: a
+/// backslash and two hex digits.
+fn quoted(escaped: &str) -> String {
     let mut value = String::from("\"");
-    for byte in text.bytes() {
+    for byte in escaped.bytes() {
         match byte {
-            b'"' => value.push_str("\\\""),
             b' '..=b'~' => value.push(char::from(byte)),
             _ => {
                 let _ = write!(value, "\\{byte:02X}");

@@ -2,7 +2,7 @@
 //!
 //! A [`ServerTls`] (a listener's) or [`ClientTls`] (a pool's) is compiled from the plan: files read and checked, certificates chosen by
 //! name, clients authenticated, tickets with keys that rotate. Each connection is a [`Session`] from one of them: records in, plaintext
-//! and answers out. It owns no socket and no buffer, and an idle one costs some 5 KB.
+//! and answers out. It owns no socket and no buffer, and an idle one is small (`tests/memory.rs`).
 //!
 //! ```text
 //! socket ─▶ incoming ─▶ Session::process ─▶ plain      plaintext, in pieces of at most 16 KB
@@ -39,7 +39,7 @@ mod x509;
 pub use certificate::CertificateInfo;
 pub use challenges::{ACME_PROTOCOL, Challenges, PemPair};
 pub use client::ClientTls;
-pub use error::Error;
+pub use error::{Error, REASONS};
 pub use forwarded::forwarded_client_certificate;
 pub use greeting::{Greeting, PLAIN_ALERT_BYTES, first_bytes, plain_port_alert};
 pub use problem::Problem;

@@ -20,7 +20,7 @@ pub struct Server {
     pub alpn: Vec<Protocol>,
     #[serde(default)]
     pub min_version: Version,
-    /// IANA names by preference; empty = all that are known.
+    /// IANA names by preference; empty = all that are known, by the client's preference.
     #[serde(default)]
     pub ciphers: Vec<String>,
     #[serde(default)]

@@ -157,6 +157,8 @@ fn config(
         // Last: only a client that offers nothing else gets it.
         config.alpn_protocols.push(ACME_PROTOCOL.to_vec());
     }
+    // A list of one's own is an order of one's own; else a client knows best what its CPU is good at.
+    config.ignore_client_order = !plan.ciphers.is_empty();
     // Sessions are in their tickets alone, so that any worker or machine can take them up.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     match ticketer {

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RevocationReason,
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use trunkline_tls::{Challenges, ClientTls, Error, Problem, Progress, ServerTls, Session, plan};
 
@@ -75,6 +79,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let folder = Folder::new();
         let mut params = params(&[]);
+        params.distinguished_name.push(DnType::CommonName, folder.path().to_str().unwrap());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -143,6 +148,34 @@ pub(crate) fn client_with(plan: Value, protocol: plan::Protocol) -> ClientTls {
 /// A client that believes the authority and speaks HTTP/1.1.
 pub(crate) fn client(authority: &Authority) -> ClientTls {
     client_with(json!({"ca": authority.ca}), plan::Protocol::Http11)
+}
+
+/// A rustls client as others configure it, that believes the authority.
+pub(crate) fn foreign_client(
+    authority: &Authority,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&str],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&authority.ca).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config
+}
+
+pub(crate) fn foreign_session(config: &Arc<ClientConfig>, name: &str) -> Session {
+    Session::client(Arc::clone(config), ServerName::try_from(name.to_owned()).unwrap()).unwrap()
+}
+
+/// A handshake of such a client; the pair, whatever came of it.
+pub(crate) fn meet(config: &Arc<ClientConfig>, server: &ServerTls, name: &str) -> (Pair, Result<(), End>) {
+    let mut pair = Pair::new(foreign_session(config, name), server.session().unwrap());
+    let result = pair.pump(usize::MAX);
+    (pair, result)
 }
 
 /// One side with what came in and could not be read yet, and what it read.

@@ -5,6 +5,7 @@
 //! validity of certificates and tickets). No early data (0-RTT): it can be replayed.
 
 use std::fmt;
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
@@ -155,6 +156,19 @@ impl Session {
     /// Appends records with this data to `out`; nothing for no data.
     pub fn encrypt(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.write(&Job::Encrypt(plain), out)
+    }
+
+    /// The same for data in pieces. What fits is put into one record: a short body costs no second one beside its head.
+    pub fn encrypt_slices(&mut self, slices: &[IoSlice<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
+        if let [only] = slices {
+            return self.encrypt(only, out);
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total <= RECORD_PLAIN_BYTES {
+            let joined = slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat();
+            return self.encrypt(&joined, out);
+        }
+        slices.iter().try_for_each(|slice| self.encrypt(slice, out))
     }
 
     /// Appends `close_notify` to `out`: we send no more. Nothing before the handshake is complete, or a second time.

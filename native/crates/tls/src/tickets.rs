@@ -190,3 +190,42 @@ impl ProducesTickets for Ticketer {
         self.keys.open(ticket, &self.context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use rustls::time_provider::DefaultTimeProvider;
+
+    use super::*;
+
+    const CONTEXT: [u8; CONTEXT_BYTES] = [7; CONTEXT_BYTES];
+
+    fn keys() -> TicketKeys {
+        TicketKeys::random(60, Arc::new(DefaultTimeProvider)).unwrap()
+    }
+
+    #[test]
+    fn a_ticket_opens_as_it_was_sealed_and_only_so() {
+        let keys = keys();
+        let ticket = keys.seal(b"session", &CONTEXT).unwrap();
+        assert_eq!(keys.open(&ticket, &CONTEXT).unwrap(), b"session");
+        assert_eq!(keys.open(&ticket, &[8; CONTEXT_BYTES]), None);
+        for at in 0..ticket.len() {
+            assert_eq!(keys.open(&ticket[..at], &CONTEXT), None);
+            let mut changed = ticket.clone();
+            changed[at] ^= 1;
+            assert_eq!(keys.open(&changed, &CONTEXT), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn no_two_tickets_are_the_same() {
+        let keys = keys();
+        assert_ne!(keys.seal(b"session", &CONTEXT), keys.seal(b"session", &CONTEXT));
+    }
+
+    #[test]
+    fn keys_never_show() {
+        assert_eq!(format!("{:?}", keys()), "TicketKeys { lifetime_s: 60, .. }");
+    }
+}

@@ -3,7 +3,7 @@
 
 mod kit;
 
-use std::io::Write;
+use std::io::{IoSlice, Write};
 use std::sync::Arc;
 
 use kit::{Authority, End, Pair, Side, client, connect, foreign_client, foreign_session, server};
@@ -15,7 +15,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConnection, ServerConfig, SupportedProtocolVersion};
 use serde_json::json;
 use trunkline_tls::{
-    Error, MOST_UNCONSUMED_BYTES, PLAIN_ALERT_BYTES, RECORD_WIRE_BYTES, ServerTls, Session, plain_port_alert,
+    Error, MOST_UNCONSUMED_BYTES, PLAIN_ALERT_BYTES, RECORD_PLAIN_BYTES, RECORD_WIRE_BYTES, ServerTls,
+    Session, plain_port_alert,
 };
 
 const VERSIONS: [(&SupportedProtocolVersion, &str); 2] = [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")];
@@ -65,6 +66,30 @@ fn records_may_be_cut_at_every_byte() {
             assert!(pair.server.incoming.len() < RECORD_WIRE_BYTES);
         }
         assert_eq!(pair.server.plain, data);
+    }
+}
+
+#[test]
+fn pieces_share_a_record_if_they_fit() {
+    let (authority, server) = site();
+    let mut pair = connect(&client(&authority), &server, "site.example").unwrap();
+    let (head, body) = (numbers(300), numbers(20_000));
+    for (pieces, records) in [
+        (vec![], 0),
+        (vec![&head[..]], 1),
+        (vec![&head, &body[..1_000], &head], 1),
+        (vec![&head, &body[..RECORD_PLAIN_BYTES - 300]], 1),
+        (vec![&head, &body], 3),
+    ] {
+        let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut out = Vec::new();
+        pair.server.session.encrypt_slices(&slices, &mut out).unwrap();
+        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // RFC 8446 §5.2: header, content type and tag.
+        assert_eq!(out.len(), total + records * (5 + 1 + 16));
+        pair.client.incoming = out;
+        pair.client.process(&mut Vec::new()).unwrap();
+        assert_eq!(std::mem::take(&mut pair.client.plain), pieces.concat());
     }
 }
 

@@ -105,6 +105,8 @@ impl Error {
                 why @ (P::Tls12NotOffered
                 | P::Tls12NotOfferedOrEnabled
                 | P::SupportedVersionsExtensionRequired
+                // Only clients older than TLS 1.2 leave it out (RFC 5246 §7.4.1.4.1), and rustls looks for it first.
+                | P::SignatureAlgorithmsExtensionRequired
                 | P::ServerDoesNotSupportTls12Or13
                 | P::ServerTlsVersionIsDisabledByOurConfig),
             ) => Self::Version(why),

@@ -146,6 +146,19 @@ fn plain_http_on_a_tls_port_is_told_from_rubbish() {
 }
 
 #[test]
+fn a_client_of_ten_years_ago_is_told_from_a_bad_one() {
+    let (_authority, server) = site();
+    // TLS 1.1, a random, no session, ECDHE-ECDSA-AES128-SHA, no compression, no extension.
+    let hello = [&[3, 2][..], &[9; 32], &[0], &[0, 2, 0xc0, 0x09], &[1, 0]].concat();
+    let message = [&[1, 0, 0, hello.len() as u8], &hello[..]].concat();
+    let mut side = Side::new(server.session().unwrap());
+    side.incoming = [&[22, 3, 1, 0, message.len() as u8], &message[..]].concat();
+    let mut out = Vec::new();
+    assert_eq!(side.process(&mut out).unwrap_err().reason(), "tls_version");
+    assert_eq!(out[0], 21, "an alert");
+}
+
+#[test]
 fn a_tls_client_understands_what_a_plain_port_answers() {
     let (authority, _server) = site();
     let mut side = Side::new(client(&authority).session("site.example").unwrap());

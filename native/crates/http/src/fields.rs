@@ -4,7 +4,7 @@ use crate::head::{Field, Header};
 
 /// Classifies a header name. One with `_` that some servers read as a name that means something here (CGI and WSGI make the same
 /// variable of `X_Forwarded_For` and `X-Forwarded-For`) is not passed on.
-pub(crate) fn classify(name: &str) -> Field {
+pub fn classify(name: &str) -> Field {
     match known(name) {
         Field::Other if name.contains('_') && known(&name.replace('_', "-")) != Field::Other => {
             Field::HopByHop
@@ -74,7 +74,7 @@ pub(crate) fn strike_named(headers: &mut [Header<'_>], named: &[&[u8]]) {
 }
 
 /// Parses Content-Length: digits only, at most 2^63-1 so that sums never overflow (RFC 9110 §8.6).
-pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
+pub fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 {
         return None;
     }

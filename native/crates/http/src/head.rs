@@ -1,10 +1,11 @@
 //! The parsed head of a message: slices into the read buffer, nothing owned.
 
-/// HTTP minor version; the codec speaks major version 1 only.
+/// HTTP version; this codec speaks major version 1 only, `Http2` is what trunkline-http2 fills in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     Http10,
     Http11,
+    Http2,
 }
 
 /// How the body's end is found (RFC 9112 §6.3).

@@ -15,9 +15,11 @@ mod response;
 mod target;
 
 pub use error::{Reason, Reject};
+pub use fields::{classify, content_length};
 pub use head::{
     Field, Framing, Header, HeaderBuffer, Limits, MAX_HEADERS, RequestHead, ResponseHead, Version, find,
 };
+pub use lines::is_token;
 pub use request::parse_request;
 pub use response::{Answers, parse_response};
-pub use target::{host_of, normalise};
+pub use target::{Target, host_of, is_authority, normalise, parse as parse_target};

@@ -72,6 +72,6 @@ fn diagnose_content(content: &[u8]) -> Option<Reason> {
 }
 
 /// tchar of RFC 9110 §5.6.2.
-pub(crate) fn is_token(byte: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -7,14 +7,17 @@ use crate::error::Reason;
 
 /// A target split into its parts; `authority` only in absolute and authority form.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Target<'b> {
-    pub(crate) authority: Option<&'b str>,
-    pub(crate) path: &'b str,
-    pub(crate) query: Option<&'b str>,
+pub struct Target<'b> {
+    pub authority: Option<&'b str>,
+    pub path: &'b str,
+    pub query: Option<&'b str>,
 }
 
 /// Splits and checks a target. Which form is allowed depends on the method.
-pub(crate) fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
+///
+/// # Errors
+/// [`Reason::BadTarget`].
+pub fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
     if !target.bytes().all(is_target_byte) {
         return Err(Reason::BadTarget);
     }
@@ -71,7 +74,7 @@ fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason
 }
 
 /// `uri-host [":" port]` without userinfo (RFC 9110 §4.2.4, §7.2).
-pub(crate) fn is_authority(authority: &str) -> bool {
+pub fn is_authority(authority: &str) -> bool {
     let (host, port) = match authority.strip_prefix('[') {
         Some(literal) => match literal.split_once(']') {
             Some((address, rest)) => {

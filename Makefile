@@ -14,6 +14,7 @@ CARGO := cargo --quiet
 WORKSPACE := --manifest-path native/Cargo.toml --workspace --locked
 FUZZ_SECONDS ?= 600
 FUZZ_MANIFEST := native/fuzz/Cargo.toml
+LOADGEN_MANIFEST := loadtests/peers/loadgen/Cargo.toml
 
 .PHONY: help
 help: ## Print this list
@@ -64,6 +65,8 @@ lint-rust: tools
 	cargo fmt --all --check --manifest-path native/Cargo.toml
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 	$(CARGO) check --locked --manifest-path $(FUZZ_MANIFEST) --bins
+	cargo fmt --check --manifest-path $(LOADGEN_MANIFEST)
+	$(CARGO) clippy --locked --manifest-path $(LOADGEN_MANIFEST) --target-dir build/loadgen --all-targets -- -D warnings
 
 .PHONY: typecheck
 typecheck: install ## mypy --strict; not over benchmarks, whose subjects are untyped
@@ -132,3 +135,8 @@ load-ui: install ## The same from Locust's web page
 .PHONY: peers
 peers: tools-test install ## Side by side with nginx and HAProxy; PEERS="--quick --case small64" is short
 	@$(BIN)/python loadtests/peers/run.py $(PEERS)
+
+# BEFORE is the Python of a work tree of the older commit, after `make install` there.
+.PHONY: peers-before
+peers-before: tools-test install ## Plain HTTP/1.1 beside an older build: BEFORE=/tmp/old/.venv/bin/python
+	@$(BIN)/python loadtests/peers/before_after.py --before $(BEFORE) $(PEERS)

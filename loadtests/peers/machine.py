@@ -8,15 +8,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.peers.subjects import SUBJECTS
+from loadtests.peers.subjects import Subject
 from loadtests.peers.subjects.base import first_output_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def describe(subject_names: list[str]) -> dict[str, str]:
+def describe(subjects: dict[str, type[Subject]]) -> dict[str, str]:
     """Date, commit, machine, versions and command, in the order of the report."""
-    versions = {name: SUBJECTS[name].version() for name in subject_names}
+    versions = {name: subject.version() for name, subject in subjects.items()}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),

@@ -9,11 +9,12 @@ import argparse
 import contextlib
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from loadtests.peers.backend import start_backend
+from loadtests.peers.backend import Backend
 from loadtests.peers.generator import Target, run_wrk
 from testkit import procfs
 
@@ -34,9 +35,13 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         if options.backend_port:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
-            stack.enter_context(start_backend(directory, options.backend_port, OTHER_CORES))
+            stack.enter_context(_backend(options.backend_port).running(directory, OTHER_CORES))
         for connections in options.connections:
             print(_measure(options, connections), flush=True)
+
+
+def _backend(port: int) -> Backend:
+    return replace(Backend.on_free_ports(), port=port)
 
 
 def _measure(options: argparse.Namespace, connections: int) -> str:

@@ -16,21 +16,11 @@ sys.path.insert(0, str(ROOT))
 
 from loadtests.peers.cases import CASES  # noqa: E402 - the path must be set first
 from loadtests.peers.machine import describe  # noqa: E402
+from loadtests.peers.progress import line_of  # noqa: E402
 from loadtests.peers.report import render  # noqa: E402
 from loadtests.peers.results import Record  # noqa: E402
 from loadtests.peers.session import Session  # noqa: E402
 from loadtests.peers.subjects import SUBJECTS  # noqa: E402
-
-_PROGRESS = (
-    "requests_per_cpu_second",
-    "bytes_per_cpu_second",
-    "cpu_share",
-    "p50_us",
-    "p99_us",
-    "rss_bytes_per_connection",
-    "p99_over_quiet",
-    "failed",
-)
 
 
 def main() -> None:
@@ -39,17 +29,18 @@ def main() -> None:
     if (os.cpu_count() or 1) < 2:
         sys.exit("needs two cores: one for the proxy, one for the backend and the load generator")
     cases = [case for case in CASES if case.name in options.case]
+    subjects = {name: SUBJECTS[name] for name in options.subject}
     session = Session(
         cases=cases,
-        subject_names=options.subject,
+        subjects=subjects,
         rounds=1 if options.quick else options.rounds,
         seconds=5 if options.quick else options.seconds,
     )
-    facts = describe(options.subject)
+    facts = describe(subjects)
     records = []
     for record in session.run():
         records.append(record)
-        print(_line(record), flush=True)
+        print(line_of(record), flush=True)
     page = render(facts, cases, records)
     print(page)
     if not options.quick:
@@ -66,12 +57,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of 5 s, writes nothing")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results")
     return parser.parse_args()
-
-
-def _line(record: Record) -> str:
-    figures = record.figures
-    told = " ".join(f"{name}={figures[name]:.6g}" for name in _PROGRESS if name in figures)
-    return f"{record.case:16} {record.subject:10} round {record.round_number} {told}"
 
 
 def _write(directory: Path, facts: dict[str, str], records: list[Record], page: str) -> None:

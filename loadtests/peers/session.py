@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loadtests.peers.backend import start_backend
+from loadtests.peers.backend import Backend, grpc_message
 from loadtests.peers.cases import Case
 from loadtests.peers.generator import Target, run_wrk
 from loadtests.peers.measurements import Run, measure
 from loadtests.peers.results import OURS, Record
-from loadtests.peers.subjects import SUBJECTS, Setup, Subject
+from loadtests.peers.subjects import Setup, Subject
 from loadtests.peers.subjects.trunkline import API_KEY_HEADER
 from loadtests.peers.verify import verify
+from testkit.certificates import Authority
 from testkit.ports import free_port
 
 PROXY_CORES, OTHER_CORES = {0}, {1}
 _CALIBRATION_S = 3
 # RAM: the large body and the logs of the generator must not wait for a disk.
 _SCRATCH = "/dev/shm"
+# gRPC over HTTP/2: what a call must carry beside what HTTP/2 does.
+_GRPC_HEADERS = {"Content-Type": "application/grpc", "TE": "trailers"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,13 @@ class Session:
 
     Attributes:
         cases: In this order.
-        subject_names: Keys of ``SUBJECTS``.
+        subjects: By name, in the order of the first round.
         rounds: How often each.
         seconds: Measured time of each.
     """
 
     cases: list[Case]
-    subject_names: list[str]
+    subjects: dict[str, type[Subject]]
     rounds: int
     seconds: float
 
@@ -50,10 +53,11 @@ class Session:
             RuntimeError: If a program did not start or failed.
         """
         with TemporaryDirectory(dir=_SCRATCH) as scratch:
-            directory, port = Path(scratch), free_port()
-            with start_backend(directory, port, OTHER_CORES):
+            directory, backend = Path(scratch), Backend.on_free_ports()
+            (directory / "message").write_bytes(grpc_message())
+            with backend.running(directory, OTHER_CORES):
                 for case in self.cases:
-                    yield from _CaseRun(case, self, directory, port).records()
+                    yield from _CaseRun(case, self, directory, backend).records()
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class _CaseRun:
     case: Case
     session: Session
     scratch: Path
-    backend_port: int
+    backend: Backend
 
     def records(self) -> Iterator[Record]:
         names = self._subject_names()
@@ -73,8 +77,9 @@ class _CaseRun:
 
     def _subject_names(self) -> list[str]:
         """Those the case has a comparison for; all where there is no target."""
-        wanted = self.case.targets.keys() | {OURS} if self.case.targets else SUBJECTS.keys()
-        return [name for name in self.session.subject_names if name in wanted]
+        names = self.session.subjects.keys()
+        wanted = self.case.targets.keys() | {OURS} if self.case.targets else names
+        return [name for name in names if name in wanted]
 
     def _measure(self, name: str, half_load: float) -> dict[str, float]:
         with TemporaryDirectory(dir=self.scratch) as own, self._start(name, Path(own)) as subject:
@@ -100,16 +105,25 @@ class _CaseRun:
             return run_wrk(self._target(subject), _CALIBRATION_S).requests_per_second
 
     def _start(self, name: str, directory: Path) -> Subject:
+        case, subject = self.case, self.session.subjects[name]
+        authority = Authority(directory) if case.tls else None
         setup = Setup(
             directory=directory,
             port=free_port(),
-            backend_port=self.backend_port,
-            route_count=self.case.route_count,
-            gateway_chain=self.case.gateway_chain and SUBJECTS[name].has_gateway_chain,
+            backend=self.backend,
+            authority=authority,
+            certificate=authority.issue("bench", ["127.0.0.1"]) if authority else None,
+            http2=case.http2,
+            grpc=case.grpc,
+            websocket=case.kind == "messages",
+            route_count=case.route_count,
+            gateway_chain=case.gateway_chain and subject.has_gateway_chain,
         )
-        return SUBJECTS[name](setup, PROXY_CORES)
+        return subject(setup, PROXY_CORES)
 
     def _headers(self) -> dict[str, str]:
+        if self.case.grpc:
+            return _GRPC_HEADERS
         return dict([API_KEY_HEADER]) if self.case.gateway_chain else {}
 
     def _path(self) -> str:
@@ -122,7 +136,8 @@ class _CaseRun:
             cores=OTHER_CORES,
             headers=self._headers(),
             route_count=self.case.route_count,
+            upload=self.scratch / "message" if self.case.grpc else None,
         )
 
     def _verify(self, subject: Subject) -> None:
-        verify(subject, self._path(), self.case.body, self._headers())
+        verify(subject, self.case, self._path(), self._target(subject))

@@ -36,12 +36,22 @@ class Haproxy(Subject):
         return f"""
     http-reuse always
     option splice-response
+    timeout tunnel 1h
 frontend front
-    bind 127.0.0.1:{self.setup.port} backlog 65535
+    bind 127.0.0.1:{self.setup.port} backlog 65535 {self._protocol()}
     {self._rule()}
 backend app
-    server app1 127.0.0.1:{self.setup.backend_port}
+    server app1 127.0.0.1:{self.setup.backend_port} {"proto h2" if self.setup.grpc else ""}
 """
+
+    def _protocol(self) -> str:
+        certificate = self.setup.certificate
+        if certificate is None:
+            return "proto h2" if self.setup.http2 else ""
+        both = self.setup.directory / "certificate.pem"
+        both.write_bytes(certificate.certificate.read_bytes() + certificate.key.read_bytes())
+        alpn = "h2,http/1.1" if self.setup.http2 else "http/1.1"
+        return f"ssl crt {both} alpn {alpn} ssl-min-ver TLSv1.3"
 
     def _rule(self) -> str:
         if not self.setup.route_count:

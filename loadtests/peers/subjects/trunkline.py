@@ -12,7 +12,6 @@ from typing import ClassVar
 from loadtests.peers.subjects.base import Subject, first_output_line
 
 API_KEY_HEADER = ("X-API-Key", "benchmark-key-0123456789abcdef")
-_COMMAND = [sys.executable, "-m", "trunkline"]
 
 
 class Trunkline(Subject):
@@ -20,11 +19,13 @@ class Trunkline(Subject):
 
     name: ClassVar[str] = "trunkline"
     has_gateway_chain: ClassVar[bool] = True
+    # Whose trunkline it is; another build brings its own.
+    python: ClassVar[str] = sys.executable
 
     def prepare(self) -> list[str]:
         path = self.setup.directory / "trunkline.toml"
         path.write_text(self._config())
-        return [*_COMMAND, "up", "--config", str(path)]
+        return [self.python, "-m", "trunkline", "up", "--config", str(path)]
 
     def environment(self) -> dict[str, str]:
         return {"TRUNKLINE_STATE_DIR": str(self.setup.directory / "state")}
@@ -34,7 +35,7 @@ class Trunkline(Subject):
 
     @classmethod
     def version(cls) -> str:
-        return first_output_line([*_COMMAND, "version"])
+        return first_output_line([cls.python, "-m", "trunkline", "version"])
 
     def _config(self) -> str:
         role = "gateway" if self.setup.gateway_chain else "lb"
@@ -47,11 +48,19 @@ listen = "127.0.0.1:0"
 algorithm = "round_robin"
 servers = ["127.0.0.1:{self.setup.backend_port}"]
 keep_alive.idle = 1024
+{'protocol = "http2"' if self.setup.grpc else ""}
 [{role}.http.front]
 listen = ["127.0.0.1:{self.setup.port}"]
 forwarding.style = "off"
+{self._tls()}
 {self._chain() if self.setup.gateway_chain else self._routes()}
 """
+
+    def _tls(self) -> str:
+        certificate = self.setup.certificate
+        if certificate is None:
+            return ""
+        return f'tls = {{ certificate = "{certificate.certificate}", key = "{certificate.key}" }}'
 
     def _routes(self) -> str:
         routes = [

@@ -128,11 +128,14 @@ impl Client {
     }
 }
 
-/// Whose fault a filter's answer is. A preflight's is nobody's: it is what was asked for.
+/// Whose fault a filter's answer is. That of what the configuration wants answered is nobody's.
 fn side_of(reason: trunkline_filter::Reason) -> Option<Side> {
     match reason {
-        trunkline_filter::Reason::CorsPreflight => None,
+        trunkline_filter::Reason::CorsPreflight
+        | trunkline_filter::Reason::Redirected
+        | trunkline_filter::Reason::Responded => None,
         trunkline_filter::Reason::BreakerOpen => Some(Side::Upstream),
+        trunkline_filter::Reason::Maintenance => Some(Side::Gateway),
         _ => Some(Side::Client),
     }
 }
@@ -152,12 +155,18 @@ fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",

@@ -85,9 +85,12 @@ impl Chain {
     }
 
     /// The response phase. `status`: the upstream's, or `None` if it gave no answer; `latency_ns`: from the request sent to
-    /// the response head. Does nothing after a refusal or a second time.
+    /// the response head. A second time breakers learn nothing.
     #[inline]
     pub fn response(&self, exchange: &mut Exchange, status: Option<u16>, now_ns: u64, latency_ns: u64) {
+        if let Some(status) = status {
+            exchange.response.fill_in_status(status);
+        }
         if exchange.permits.is_empty() {
             return;
         }

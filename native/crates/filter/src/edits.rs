@@ -11,11 +11,16 @@ use smallvec::SmallVec;
 /// take 130 bytes.
 type Text = SmallVec<[u8; 144]>;
 
+/// Stands where a status is quoted until one comes; stays if none does, as curl writes it.
+pub(crate) const NO_STATUS: &[u8] = b"000";
+
 /// Header lines to take out and to add. Holds everything itself; nothing is borrowed from the request or the chain.
 #[derive(Debug, Default)]
 pub struct Edits {
     text: Text,
     lines: SmallVec<[Line; 4]>,
+    /// Where in `text` the upstream's status belongs.
+    statuses: SmallVec<[u32; 2]>,
     /// Bit `n` is set if a name of `n` bytes (modulo 64) is removed: lets nearly every header line pass with one test.
     removed_lengths: u64,
     reversed: bool,
@@ -84,13 +89,22 @@ impl Edits {
         let start = self.text.len() as u32;
         self.text.extend_from_slice(name.as_bytes());
         let value = self.text.len() as u32;
-        write(&mut Value(&mut self.text));
+        write(&mut Value { text: &mut self.text, statuses: &mut self.statuses });
         let end = self.text.len() as u32;
         self.lines.push(Line { start, value, end, position: self.position, removal: false });
     }
 
     pub(crate) fn append(&mut self, name: &str, value: &[u8]) {
         self.append_with(name, |out| out.put(value));
+    }
+
+    /// Writes the upstream's status where lines quote it; every status has three digits (RFC 9110 §15).
+    pub(crate) fn fill_in_status(&mut self, status: u16) {
+        for &start in &self.statuses {
+            let places = self.text.get_mut(start as usize..start as usize + NO_STATUS.len());
+            let digits = [status / 100 % 10, status / 10 % 10, status % 10];
+            places.into_iter().flatten().zip(digits).for_each(|(place, digit)| *place = b'0' + digit as u8);
+        }
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
@@ -101,6 +115,7 @@ impl Edits {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.lines.clear();
+        self.statuses.clear();
         self.removed_lengths = 0;
         self.position = 0;
     }
@@ -128,21 +143,30 @@ impl Line {
 }
 
 /// Where a header's value is written to.
-pub(crate) struct Value<'t>(&'t mut Text);
+pub(crate) struct Value<'t> {
+    text: &'t mut Text,
+    statuses: &'t mut SmallVec<[u32; 2]>,
+}
 
 impl Value<'_> {
     /// Appends `bytes` without the control bytes among them (RFC 9110 §5.5); HTAB may stay.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         // Without an early exit the compiler looks at 16 bytes at a time.
         if bytes.iter().fold(false, |found, byte| found | is_control(*byte)) {
-            self.0.extend(bytes.iter().copied().filter(|byte| !is_control(*byte)));
+            self.text.extend(bytes.iter().copied().filter(|byte| !is_control(*byte)));
         } else {
-            self.0.extend_from_slice(bytes);
+            self.text.extend_from_slice(bytes);
         }
     }
 
+    /// Leaves room for a status that [`Edits::fill_in_status`] brings.
+    pub(crate) fn put_status(&mut self) {
+        self.statuses.push(self.text.len() as u32);
+        self.text.extend_from_slice(NO_STATUS);
+    }
+
     pub(crate) fn put_number(&mut self, number: u64) {
-        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 

@@ -28,11 +28,11 @@ pub(crate) struct HeaderEdits {
 }
 
 impl HeaderEdits {
-    pub(crate) fn compile(plan: &plan::HeaderEdits, key: &str, site: &mut Site<'_>) -> Self {
+    pub(crate) fn compile(plan: &plan::HeaderEdits, key: &str, place: Place, site: &mut Site<'_>) -> Self {
         Self {
             remove: compile_names(&plan.remove, &format!("{key}.remove"), site),
-            set: compile_lines(&plan.set, &format!("{key}.set"), site),
-            add: compile_lines(&plan.add, &format!("{key}.add"), site),
+            set: compile_lines(&plan.set, &format!("{key}.set"), place, site),
+            add: compile_lines(&plan.add, &format!("{key}.add"), place, site),
         }
     }
 
@@ -68,18 +68,23 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 fn append(name: &str, template: &Template, facts: &Facts<'_>, edits: &mut Edits) {
-    edits.append_with(name, |value| template.render(facts, &mut |bytes| value.put(bytes)));
+    edits.append_with(name, |value| template.render_line(facts, value));
 }
 
 fn compile_names(names: &[String], key: &str, site: &mut Site<'_>) -> Box<[String]> {
     names.iter().filter_map(|name| site.take(key, check_name(name))).collect()
 }
 
-fn compile_lines(lines: &[(String, String)], key: &str, site: &mut Site<'_>) -> Box<[(String, Template)]> {
+fn compile_lines(
+    lines: &[(String, String)],
+    key: &str,
+    place: Place,
+    site: &mut Site<'_>,
+) -> Box<[(String, Template)]> {
     let mut compiled = Vec::with_capacity(lines.len());
     for (name, value) in lines {
         let checked = site.take(key, check_name(name));
-        let template = site.take(format!("{key}.{name}"), Template::parse(value, Place::Header));
+        let template = site.take(format!("{key}.{name}"), Template::parse(value, place));
         compiled.extend(checked.zip(template));
     }
     compiled.into()

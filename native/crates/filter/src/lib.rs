@@ -1,7 +1,7 @@
 //! # trunkline-filter: what a gateway does to a request before and after the upstream sees it
 //!
 //! A route's [`Chain`] runs its filters in the order of the plan: request id, address lists, CORS, API keys, JWT, rate limits,
-//! circuit breakers, header edits, size limits. What they decide stands in an [`Exchange`], which lives as long as the request;
+//! circuit breakers, header edits, redirects, fixed answers, maintenance, size limits. What they decide stands in an [`Exchange`], which lives as long as the request;
 //! a [`Rewrite`] then makes the upstream's target, host and headers. Bytes and numbers in, edits and verdicts out: no sockets,
 //! and no clock (`now_ns` is any monotonic count of nanoseconds; [`WallClock`] translates it for tokens that expire).
 //!
@@ -24,6 +24,7 @@ mod explain;
 mod filters;
 mod header_edits;
 mod networks;
+mod path_rewrite;
 mod percent;
 pub mod plan;
 mod query;
@@ -32,6 +33,7 @@ mod request;
 mod rewrite;
 mod secret;
 mod shared;
+mod static_response;
 mod template;
 mod verdict;
 

@@ -34,6 +34,10 @@ pub enum Filter {
         #[serde(default)]
         response: HeaderEdits,
     },
+    Redirect(Redirect),
+    /// A fixed answer; nothing behind it is reached.
+    Respond(StaticResponse),
+    Maintenance(Maintenance),
     /// 413 / 431 beyond these; 0 = no limit.
     SizeLimit {
         #[serde(default)]
@@ -164,6 +168,54 @@ pub struct StaticResponse {
     pub body: String,
 }
 
+/// Sends the client to another URL: the request's own, but for what is given. A request that is there already passes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    #[serde(default = "found")]
+    pub status: u16,
+    /// `http` or `https`.
+    #[serde(default)]
+    pub scheme: Option<String>,
+    /// A template.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// None = the request's if host and scheme stay, else the scheme's own.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// This and the next three: as in [`Rewrite`].
+    #[serde(default)]
+    pub path: Option<String>,
+    #[serde(default)]
+    pub strip_prefix: Option<String>,
+    #[serde(default)]
+    pub add_prefix: Option<String>,
+    #[serde(default)]
+    pub regex: Option<RegexRewrite>,
+    #[serde(default = "yes")]
+    pub keep_query: bool,
+}
+
+/// 503 for everyone outside of `allow`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Networks that pass.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// 0 = say nothing.
+    #[serde(default)]
+    pub retry_after_s: u64,
+    /// None = a few words of JSON, as for every refusal.
+    #[serde(default)]
+    pub page: Option<String>,
+    #[serde(default = "html")]
+    pub content_type: String,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeaderEdits {
@@ -176,7 +228,7 @@ pub struct HeaderEdits {
 
 /// What changes between the front end's request and the back end's. Values are templates: text with `{id}` (path
 /// parameter), `{query.NAME}`, `{header.NAME}`, `{client_ip}`, `{host}`, `{method}`, `{path}`, `{scheme}`, `{consumer}`,
-/// `{request_id}`; `{{` and `}}` are braces.
+/// `{request_id}`; `{{` and `}}` are braces. Edits of responses know `{upstream_status}` too: `000` if no server answered.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rewrite {
@@ -186,10 +238,22 @@ pub struct Rewrite {
     /// Taken off the front of the path (segments), before `add_prefix`; not with `path`.
     pub strip_prefix: Option<String>,
     pub add_prefix: Option<String>,
+    /// Not with the three above.
+    pub regex: Option<RegexRewrite>,
     /// Value of Host for the upstream; none = the client's.
     pub host: Option<String>,
     pub headers: HeaderEdits,
     pub query: QueryEdits,
+}
+
+/// Replaces the first match in the path.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegexRewrite {
+    /// Of crate `regex`; matches anywhere unless it says `^` and `$`.
+    pub pattern: String,
+    /// A template that knows the groups besides: `{name}`, `{1}`; `{0}` is the whole match.
+    pub replace: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -216,6 +280,14 @@ fn yes() -> bool {
 
 fn one() -> u64 {
     1
+}
+
+fn found() -> u16 {
+    302
+}
+
+fn html() -> String {
+    "text/html; charset=utf-8".to_owned()
 }
 
 fn many() -> usize {

@@ -56,6 +56,11 @@ reasons! {
     JwtConsumer = 401 "jwt_consumer",
     RateLimited = 429 "rate_limited",
     BreakerOpen = 503 "breaker_open",
+    /// Not a refusal: the client was sent elsewhere.
+    Redirected = 302 "redirected",
+    /// Not a refusal: the configuration's own answer.
+    Responded = 200 "responded",
+    Maintenance = 503 "maintenance",
     BodyTooLarge = 413 "body_too_large",
     HeadTooLarge = 431 "head_too_large",
     /// What the client sent would make an upstream path with dot segments or a host that is none.

@@ -4,7 +4,8 @@
 use crate::error::{Error, Site};
 use crate::exchange::Exchange;
 use crate::header_edits::{HeaderEdits, is_token};
-use crate::percent::{decode, encode, recode_query};
+use crate::path_rewrite::{PathKeys, PathRewrite};
+use crate::percent::{encode, recode_query};
 use crate::template::{Facts, Place, Template};
 use crate::{Reason, Request, plan, query};
 
@@ -18,25 +19,11 @@ pub struct Rewrite {
     query: QueryRewrite,
 }
 
-#[derive(Debug)]
-enum PathRewrite {
-    /// The whole new path.
-    Template(Template),
-    /// Both without a slash at the end; either may be empty.
-    Prefix { strip: String, add: String },
-}
-
 #[derive(Debug, Default)]
 struct QueryRewrite {
     clear: bool,
     remove: Vec<String>,
     set: Vec<(String, Template)>,
-}
-
-impl Default for PathRewrite {
-    fn default() -> Self {
-        Self::Prefix { strip: String::new(), add: String::new() }
-    }
 }
 
 impl Rewrite {
@@ -49,9 +36,9 @@ impl Rewrite {
         let host = plan.host.as_ref();
         let rewrite = Self {
             method: plan.method.clone(),
-            path: PathRewrite::compile(plan, &mut site),
+            path: PathRewrite::compile(path_keys(plan), &mut site),
             host: host.and_then(|host| site.take("host", compile_host(host))),
-            headers: HeaderEdits::compile(&plan.headers, "headers", &mut site),
+            headers: HeaderEdits::compile(&plan.headers, "headers", Place::Header, &mut site),
             query: QueryRewrite::compile(&plan.query, &mut site),
         };
         if errors.is_empty() { Ok(rewrite) } else { Err(errors) }
@@ -102,41 +89,6 @@ impl Rewrite {
     pub fn headers(&self, request: &Request<'_>, exchange: &mut Exchange) {
         let (facts, upstream, _) = exchange.split(request);
         self.headers.apply(&facts, upstream);
-    }
-}
-
-impl PathRewrite {
-    fn compile(plan: &plan::Rewrite, site: &mut Site<'_>) -> Self {
-        let strip = compile_prefix(plan.strip_prefix.as_deref(), "strip_prefix", site);
-        let add = compile_prefix(plan.add_prefix.as_deref(), "add_prefix", site);
-        let Some(path) = &plan.path else { return Self::Prefix { strip, add } };
-        if plan.strip_prefix.is_some() || plan.add_prefix.is_some() {
-            site.error("path", "is the whole path already: leave out strip_prefix and add_prefix");
-        }
-        if !path.starts_with('/') && !path.starts_with("{path}") {
-            site.error("path", "must begin with a slash");
-        }
-        site.take("path", Template::parse(path, Place::Path)).map_or_else(Self::default, Self::Template)
-    }
-
-    fn changes(&self) -> bool {
-        !matches!(self, Self::Prefix { strip, add } if strip.is_empty() && add.is_empty())
-    }
-
-    fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
-        let start = out.len();
-        match self {
-            Self::Prefix { strip, add } => {
-                out.extend_from_slice(add.as_bytes());
-                out.extend_from_slice(without_prefix(facts.request.path, strip).as_bytes());
-            }
-            Self::Template(template) => template.render(facts, &mut |bytes| out.extend_from_slice(bytes)),
-        }
-        if self.changes() && climbs(out.get(start..).unwrap_or_default()) {
-            out.truncate(start);
-            return Err(Reason::RewriteUnsafe);
-        }
-        Ok(())
     }
 }
 
@@ -195,6 +147,15 @@ impl QueryRewrite {
     }
 }
 
+fn path_keys(plan: &plan::Rewrite) -> PathKeys<'_> {
+    PathKeys {
+        path: plan.path.as_deref(),
+        strip_prefix: plan.strip_prefix.as_deref(),
+        add_prefix: plan.add_prefix.as_deref(),
+        regex: plan.regex.as_ref(),
+    }
+}
+
 /// The answer must fit the request that the client made: that to a HEAD lacks the body that a GET waits for (RFC 9110 §9.3.2),
 /// that to a CONNECT begins a tunnel (§9.3.6).
 fn check_method(method: Option<&str>, site: &mut Site<'_>) {
@@ -210,26 +171,8 @@ fn check_method(method: Option<&str>, site: &mut Site<'_>) {
     }
 }
 
-/// `/api/` and `/api` mean the same prefix; it ends at a segment's end.
-fn without_prefix<'p>(path: &'p str, prefix: &str) -> &'p str {
-    match path.strip_prefix(prefix) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
-}
-
-fn compile_prefix(prefix: Option<&str>, key: &str, site: &mut Site<'_>) -> String {
-    let prefix = prefix.unwrap_or_default().trim_end_matches('/');
-    let is_path_byte = |byte| byte == b'%' || crate::percent::is_path_byte(byte);
-    if !prefix.is_empty() && (!prefix.starts_with('/') || !prefix.bytes().all(is_path_byte)) {
-        site.error(key, format!("{prefix:?} is not the beginning of a path"));
-    }
-    prefix.to_owned()
-}
-
 /// A literal host is checked here, a rendered one by every request.
-fn compile_host(host: &str) -> Result<Template, String> {
+pub(crate) fn compile_host(host: &str) -> Result<Template, String> {
     let template = Template::parse(host, Place::Header)?;
     match template.as_literal() {
         Some(literal) if !is_host(literal.as_bytes()) => Err(format!("{host:?} is not a host")),
@@ -238,21 +181,6 @@ fn compile_host(host: &str) -> Result<Template, String> {
 }
 
 /// Letters, digits and what stands in names, ports and IPv6 literals: nothing that could end or split the line.
-fn is_host(host: &[u8]) -> bool {
+pub(crate) fn is_host(host: &[u8]) -> bool {
     !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte))
-}
-
-/// Whether the path has a `.` or `..` segment once it is decoded. RFC 3986 §3.3 would keep `%2F` inside its segment, but servers
-/// that decode before they split (and those to which `\` is a slash) would leave the place that the rewrite put the request in.
-fn climbs(path: &[u8]) -> bool {
-    let mut dots = Some(0_u8); // of a segment that has nothing else so far
-    for byte in decode(path).chain([b'/']) {
-        dots = match (byte, dots) {
-            (b'/' | b'\\', Some(1 | 2)) => return true,
-            (b'/' | b'\\', _) => Some(0),
-            (b'.', Some(count)) => Some(count.saturating_add(1)),
-            _ => None,
-        };
-    }
-    false
 }

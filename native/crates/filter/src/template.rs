@@ -1,5 +1,5 @@
 //! Text with places that a request fills in: `/v2/users/{id}`, `{query.page}`, `{header.X-Tenant}`, `{client_ip}`, `{host}`,
-//! `{method}`, `{path}`, `{scheme}`, `{consumer}`, `{request_id}`. Any other name is a path parameter; `{{` and `}}` are braces.
+//! `{method}`, `{path}`, `{scheme}`, `{consumer}`, `{request_id}`, `{upstream_status}`. Any other name is a path parameter; `{{` and `}}` are braces.
 //!
 //! What a client sent can never mean more than a value: in a path it stays inside its segments, in a query inside its
 //! parameter, in a header inside its line (control bytes are percent-encoded there). A value that is absent is empty.
@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use smallvec::SmallVec;
 
+use crate::edits::{NO_STATUS, Value};
 use crate::percent::{decode, decode_query, encode, recode_path};
 use crate::{Request, query};
 
@@ -24,6 +25,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Place {
     /// A header's value, or a host.
     Header,
+    /// A header's value in a response.
+    Response,
     Path,
     /// A query parameter's value.
     Query,
@@ -48,6 +51,8 @@ enum Part {
     Scheme,
     Consumer,
     RequestId,
+    /// Known when the response comes; see [`Template::render_line`].
+    UpstreamStatus,
 }
 
 impl Template {
@@ -69,7 +74,7 @@ impl Template {
             if !literal.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
             }
-            parts.push(Part::from_name(name)?);
+            parts.push(Part::from_name(name, place)?);
             rest = after;
         }
         literal.push_str(rest);
@@ -96,6 +101,16 @@ impl Template {
         }
     }
 
+    /// Renders the value of a header line; in a response the status of the upstream is filled in later.
+    pub(crate) fn render_line(&self, facts: &Facts<'_>, value: &mut Value<'_>) {
+        for part in &*self.parts {
+            match part {
+                Part::UpstreamStatus => value.put_status(),
+                part => self.render_part(part, facts, &mut |bytes| value.put(bytes)),
+            }
+        }
+    }
+
     fn render_part(&self, part: &Part, facts: &Facts<'_>, put: &mut impl FnMut(&[u8])) {
         let request = facts.request;
         match part {
@@ -114,6 +129,7 @@ impl Template {
             Part::Scheme => put(if request.secure { b"https" } else { b"http" }),
             Part::Consumer => self.put_bytes(facts.consumer.as_bytes(), put),
             Part::RequestId => self.put_bytes(facts.request_id.as_bytes(), put),
+            Part::UpstreamStatus => put(NO_STATUS),
         }
     }
 
@@ -121,7 +137,7 @@ impl Template {
     fn put_path(&self, encoded: &str, put: &mut impl FnMut(&[u8])) {
         match self.place {
             Place::Path => recode_path(encoded.as_bytes(), put),
-            Place::Header | Place::Query => self.put_plain(decode(encoded.as_bytes()), put),
+            Place::Header | Place::Response | Place::Query => self.put_plain(decode(encoded.as_bytes()), put),
         }
     }
 
@@ -140,13 +156,13 @@ impl Template {
     fn put_plain(&self, bytes: impl Iterator<Item = u8>, put: &mut impl FnMut(&[u8])) {
         match self.place {
             Place::Path | Place::Query => encode(bytes, put),
-            Place::Header => bytes.for_each(|byte| put_in_header(byte, put)),
+            Place::Header | Place::Response => bytes.for_each(|byte| put_in_header(byte, put)),
         }
     }
 
     fn check_literals(&self) -> Result<(), String> {
         let allowed = |byte: u8| match self.place {
-            Place::Header => byte == b'\t' || !byte.is_ascii_control(),
+            Place::Header | Place::Response => byte == b'\t' || !byte.is_ascii_control(),
             Place::Path => byte == b'%' || crate::percent::is_path_byte(byte),
             Place::Query => true,
         };
@@ -162,7 +178,7 @@ impl Template {
 }
 
 impl Part {
-    fn from_name(name: &str) -> Result<Self, String> {
+    fn from_name(name: &str, place: Place) -> Result<Self, String> {
         let named = |name: &str| match name {
             "" => Err("a placeholder needs a name".to_owned()),
             name => Ok(name.to_owned()),
@@ -175,6 +191,8 @@ impl Part {
             "scheme" => Self::Scheme,
             "consumer" => Self::Consumer,
             "request_id" => Self::RequestId,
+            "upstream_status" if place == Place::Response => Self::UpstreamStatus,
+            "upstream_status" => return Err("{upstream_status}: only a response has one".to_owned()),
             name => match name.split_once('.') {
                 Some(("query", name)) => Self::Query(named(name)?),
                 Some(("header", name)) => Self::Header(named(name)?),

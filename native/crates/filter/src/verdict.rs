@@ -65,8 +65,8 @@ impl Refusal {
         Self { status, reason, content: Content::Fixed(Arc::clone(content)) }
     }
 
-    pub(crate) fn empty(reason: Reason) -> Self {
-        Self { status: reason.status(), reason, content: Content::Empty }
+    pub(crate) fn empty(status: u16, reason: Reason) -> Self {
+        Self { status, reason, content: Content::Empty }
     }
 }
 

@@ -9,10 +9,9 @@ use trunkline_breaker::{Breaker, Outcome, Permit, Settings};
 use crate::environment::Environment;
 use crate::error::Site;
 use crate::exchange::Exchange;
-use crate::header_edits::check_name;
-use crate::plan;
-use crate::verdict::{FixedContent, Refusal};
-use crate::{Reason, Verdict};
+use crate::static_response::StaticResponse;
+use crate::verdict::Refusal;
+use crate::{Reason, Verdict, plan};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 
@@ -20,14 +19,7 @@ const MILLISECOND_NS: u64 = 1_000_000;
 pub(crate) struct CircuitBreaker {
     breaker: Arc<Breaker>,
     failures: Box<[RangeInclusive<u16>]>,
-    fallback: Option<Box<Fallback>>,
-}
-
-#[derive(Debug)]
-struct Fallback {
-    status: u16,
-    headers: Vec<(String, String)>,
-    content: Arc<FixedContent>,
+    fallback: Option<Box<StaticResponse>>,
 }
 
 impl CircuitBreaker {
@@ -37,7 +29,8 @@ impl CircuitBreaker {
         environment: &mut Environment<'_>,
     ) -> Option<Self> {
         let failures = compile_failures(&plan.failures, site);
-        let fallback = plan.fallback.as_ref().map(|fallback| Fallback::compile(fallback, site));
+        let fallback =
+            plan.fallback.as_ref().map(|fallback| StaticResponse::compile(fallback, "fallback.", site));
         let breaker = site.take("name", environment.breaker(&plan.name, settings(plan)));
         let fallback = fallback.map_or(Some(None), |compiled| compiled.map(Some));
         Some(Self { breaker: breaker?, failures: failures?, fallback: fallback?.map(Box::new) })
@@ -89,36 +82,10 @@ impl CircuitBreaker {
 
     #[cold]
     fn refuse(&self, exchange: &mut Exchange) -> Refusal {
-        let Some(fallback) = &self.fallback else { return Reason::BreakerOpen.into() };
-        for (name, value) in &fallback.headers {
-            exchange.response.append(name, value.as_bytes());
+        match &self.fallback {
+            Some(fallback) => fallback.answer(Reason::BreakerOpen, exchange),
+            None => Reason::BreakerOpen.into(),
         }
-        Refusal::fixed(fallback.status, Reason::BreakerOpen, &fallback.content)
-    }
-}
-
-impl Fallback {
-    fn compile(plan: &plan::StaticResponse, site: &mut Site<'_>) -> Option<Self> {
-        // 204 and 304 have no body, 1xx are not final (RFC 9110 §15).
-        let bodiless = matches!(plan.status, 204 | 205 | 304);
-        if !(200..=599).contains(&plan.status) || (bodiless && !plan.body.is_empty()) {
-            site.error("fallback.status", format!("{} cannot be answered with this body", plan.status));
-            return None;
-        }
-        let mut headers = Vec::new();
-        let mut content_type = "text/plain; charset=utf-8".to_owned();
-        for (name, value) in &plan.headers {
-            if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-                site.error(format!("fallback.headers.{name}"), "a value cannot hold control characters");
-                return None;
-            }
-            match site.take("fallback.headers", check_name(name))?.as_str() {
-                "content-type" => content_type.clone_from(value),
-                name => headers.push((name.to_owned(), value.clone())),
-            }
-        }
-        let content = Arc::new(FixedContent { content_type, body: plan.body.clone().into_bytes() });
-        Some(Self { status: plan.status, headers, content })
     }
 }
 

@@ -122,7 +122,7 @@ impl Cors {
         if !self.max_age.is_empty() {
             response.append("access-control-max-age", self.max_age.as_bytes());
         }
-        Verdict::Respond(Refusal::empty(Reason::CorsPreflight))
+        Verdict::Respond(Refusal::empty(Reason::CorsPreflight.status(), Reason::CorsPreflight))
     }
 }
 

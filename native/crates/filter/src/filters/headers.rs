@@ -4,8 +4,8 @@
 use crate::error::Site;
 use crate::exchange::Exchange;
 use crate::header_edits::HeaderEdits;
-use crate::plan;
-use crate::{Request, Verdict};
+use crate::template::Place;
+use crate::{Request, Verdict, plan};
 
 #[derive(Debug)]
 pub(crate) struct Headers {
@@ -20,8 +20,8 @@ impl Headers {
         site: &mut Site<'_>,
     ) -> Self {
         Self {
-            request: HeaderEdits::compile(request, "request", site),
-            response: HeaderEdits::compile(response, "response", site),
+            request: HeaderEdits::compile(request, "request", Place::Header, site),
+            response: HeaderEdits::compile(response, "response", Place::Response, site),
         }
     }
 

@@ -27,7 +27,7 @@ impl IpAccess {
     }
 }
 
-fn compile_list(networks: &[String], key: &str, site: &mut Site<'_>) -> Option<Networks> {
+pub(crate) fn compile_list(networks: &[String], key: &str, site: &mut Site<'_>) -> Option<Networks> {
     let note = |errors: Vec<(usize, String)>| {
         for (index, problem) in errors {
             site.error(format!("{key}[{index}]"), problem);

@@ -9,8 +9,11 @@ mod cors;
 mod headers;
 mod ip_access;
 mod jwt;
+mod maintenance;
 mod rate_limit;
+mod redirect;
 pub(crate) mod request_id;
+mod respond;
 mod size_limit;
 
 use crate::environment::Environment;
@@ -29,6 +32,9 @@ pub(crate) enum Filter {
     RateLimit(rate_limit::RateLimit),
     CircuitBreaker(circuit_breaker::CircuitBreaker),
     Headers(headers::Headers),
+    Redirect(Box<redirect::Redirect>),
+    Respond(respond::Respond),
+    Maintenance(Box<maintenance::Maintenance>),
     SizeLimit(size_limit::SizeLimit),
 }
 
@@ -57,6 +63,11 @@ impl Filter {
             plan::Filter::Headers { request, response } => {
                 Self::Headers(headers::Headers::compile(request, response, site))
             }
+            plan::Filter::Redirect(plan) => Self::Redirect(Box::new(redirect::Redirect::compile(plan, site))),
+            plan::Filter::Respond(plan) => Self::Respond(respond::Respond::compile(plan, site)?),
+            plan::Filter::Maintenance(plan) => {
+                Self::Maintenance(Box::new(maintenance::Maintenance::compile(plan, site)?))
+            }
             plan::Filter::SizeLimit { body_bytes, head_bytes } => {
                 Self::SizeLimit(size_limit::SizeLimit { body_bytes: *body_bytes, head_bytes: *head_bytes })
             }
@@ -74,6 +85,9 @@ impl Filter {
             Self::RateLimit(filter) => filter.request(request, exchange, now_ns),
             Self::CircuitBreaker(filter) => filter.request(exchange, now_ns),
             Self::Headers(filter) => filter.request(request, exchange),
+            Self::Redirect(filter) => filter.request(request, exchange),
+            Self::Respond(filter) => filter.request(exchange),
+            Self::Maintenance(filter) => filter.request(request, exchange),
             Self::SizeLimit(filter) => filter.request(request, exchange),
         }
     }
@@ -112,8 +126,11 @@ impl Filter {
             Self::CircuitBreaker(filter) => filter.explain(now_ns),
             Self::Jwt(filter) => filter.explain(request, exchange, now_ns),
             Self::ApiKey(filter) => named(filter.request(request, exchange), exchange),
-            Self::IpAccess(filter) => (filter.request(request), format!("client {}", request.client)),
-            Self::RequestId(_) | Self::Cors(_) | Self::Headers(_) | Self::SizeLimit(_) => {
+            Self::IpAccess(_) | Self::Maintenance(_) => {
+                (self.request(request, exchange, now_ns), format!("client {}", request.client))
+            }
+            Self::Redirect(filter) => filter.explain(request, exchange),
+            Self::RequestId(_) | Self::Cors(_) | Self::Headers(_) | Self::Respond(_) | Self::SizeLimit(_) => {
                 (self.request(request, exchange, now_ns), String::new())
             }
         }
@@ -129,6 +146,9 @@ impl Filter {
             Self::RateLimit(_) => "rate_limit",
             Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Headers(_) => "headers",
+            Self::Redirect(_) => "redirect",
+            Self::Respond(_) => "respond",
+            Self::Maintenance(_) => "maintenance",
             Self::SizeLimit(_) => "size_limit",
         }
     }
@@ -152,6 +172,9 @@ impl plan::Filter {
             Self::RateLimit(_) => "rate_limit",
             Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Headers { .. } => "headers",
+            Self::Redirect(_) => "redirect",
+            Self::Respond(_) => "respond",
+            Self::Maintenance(_) => "maintenance",
             Self::SizeLimit { .. } => "size_limit",
         }
     }

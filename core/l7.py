@@ -4,8 +4,10 @@ What the L7 roles share; the contract is `native/crates/engine/src/plan.rs`.
 """
 
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
+from trunkline.core.config.answers import Maintenance, Redirect, Respond
 from trunkline.core.config.http import (
     Exchange,
     HttpListener,
@@ -46,6 +48,21 @@ def route_parts(route: Exchange, source: Path) -> dict[str, Path]:
     return parts
 
 
+def answer_to_plan(
+    answer: Respond | Maintenance, source: Path, builder: PlanBuilder
+) -> dict[str, Any]:
+    """An answer with its file read; what is wrong with that is reported."""
+    folder = FilePath(builder.document.main_file).parent
+    key = "body_file" if isinstance(answer, Respond) else "page_file"
+    try:
+        return answer.to_plan_in(folder)
+    except OSError as error:
+        builder.report((*source, key), f"cannot read {error.filename}: {error.strerror}")
+    except ValueError as error:
+        builder.report((*source, key), str(error))
+    return {}
+
+
 def add_pools(role: str, pools: Mapping[str, Pool], builder: PlanBuilder) -> None:
     """Add the pools of a role, named `role.pool`."""
     for name, pool in pools.items():
@@ -53,14 +70,18 @@ def add_pools(role: str, pools: Mapping[str, Pool], builder: PlanBuilder) -> Non
 
 
 def report_unknown_parameters(
-    match: Match, rewrite: Rewrite, source: Path, builder: PlanBuilder
+    match: Match, rewrite: Rewrite | Redirect, source: Path, builder: PlanBuilder
 ) -> None:
     """Report each `{parameter}` of a rewriting that the route's path does not bind."""
     parameters = match.parameters()
-    for keys, template in rewrite.templates().items():
-        for name in unknown_parameters(template, parameters):
-            known = f"the path has: {listing(parameters)}"
-            builder.report((*source, *keys), f'no parameter "{{{name}}}" in the path; {known}')
+    found = [(keys, text, parameters) for keys, text in rewrite.templates().items()]
+    if rewrite.regex is not None:
+        own = parameters | rewrite.regex.parameters()
+        found.append((("regex", "replace"), rewrite.regex.replace, own))
+    for keys, template, known in found:
+        for name in unknown_parameters(template, known):
+            words = f"the path has: {listing(parameters)}"
+            builder.report((*source, *keys), f'no parameter "{{{name}}}" in the path; {words}')
 
 
 def _written(model: HttpListener | Exchange, names: set[str]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from trunkline.core.config.values import Address
 
 _PLAN_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _UNIT = re.compile(r"_(ms|s|bytes)$")
+# Nobody can name a pool like this: names begin with a letter, a digit or an underscore.
+_NO_POOL = "-"
 # What stands for every address of its family.
 _WILDCARDS = {"0.0.0.0", "::"}
 
@@ -48,6 +50,7 @@ class PlanBuilder:
         self.document = document
         self._listeners: list[dict[str, Any]] = []
         self._pools: list[dict[str, Any]] = []
+        self._empty_pools: dict[str, dict[str, Any]] = {}
         self._consumers: list[dict[str, Any]] = []
         self._access_log: dict[str, Any] | None = None
         self._sources: dict[Path, Path] = {}
@@ -115,6 +118,13 @@ class PlanBuilder:
         self._pools.append({"name": name, **pool.to_plan(), "servers": servers})
         self._sources["pools", index] = source
 
+    def pool_name(self, role: str, pool: str | None) -> str:
+        """A pool's name in the plan; without one, a pool without servers: each route needs one."""
+        name = f"{role}.{pool or _NO_POOL}"
+        if pool is None:
+            self._empty_pools[name] = {"name": name, "servers": []}
+        return name
+
     def add_consumer(self, name: str, keys: list[SecretStr], source: Path) -> None:
         """Add who may call."""
         self._sources["consumers", len(self._consumers)] = source
@@ -128,7 +138,8 @@ class PlanBuilder:
 
     def to_json(self) -> bytes:
         """The plan. It holds secrets: it goes to the engine and nowhere else."""
-        plan: dict[str, Any] = {"listeners": self._listeners, "pools": self._pools}
+        pools = [*self._pools, *self._empty_pools.values()]
+        plan: dict[str, Any] = {"listeners": self._listeners, "pools": pools}
         if self._consumers:
             plan["consumers"] = self._consumers
         if self._access_log is not None:

@@ -8,7 +8,7 @@ from trunkline.core.config.http import Exchange, HttpListener, Rewrite
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
 from trunkline.core.config.values import Strings
-from trunkline.gateway.filters import Filter
+from trunkline.gateway.filters import ANSWERS, Filter
 
 
 class Consumer(Model):
@@ -27,6 +27,11 @@ class Api(Exchange):
     """How the call differs from the request; default: not at all."""
     filters: list[Filter] = Field(default_factory=list)
     """After the gateway's own, in this order."""
+
+    @property
+    def answers_itself(self) -> bool:
+        """Whether a filter redirects or answers."""
+        return any(isinstance(step, ANSWERS) for step in self.filters)
 
 
 class GatewayConfig(Model):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from trunkline.core.config import patterns
+from trunkline.core.config import answers, patterns
 from trunkline.core.config.http import HeaderEdits, HeaderValue, Methods, Status, Token, Tokens
 from trunkline.core.config.models import Model, Name, Positive, Ratio, in_plan
 from trunkline.core.config.values import (
@@ -230,6 +230,40 @@ class Headers(Model):
         return {"type": self.type} | {key: edit.to_plan() for key, edit in edits.items() if edit}
 
 
+class Redirect(answers.Redirect):
+    """Sends the client to another URL; what is not named stays. Texts may hold `{parameters}`."""
+
+    type: Literal["redirect"]
+
+    @model_validator(mode="after")
+    def _leads_elsewhere(self) -> "Redirect":
+        if self.model_fields_set <= {"type", "status"}:
+            raise ValueError("leads nowhere else; give it scheme, host, port or path")
+        return self
+
+
+class HttpsRedirect(answers.HttpsRedirect):
+    """Sends plain requests to the same URL with https."""
+
+    type: Literal["https_redirect"]
+
+    def to_plan(self) -> dict[str, Any]:
+        """As a redirect."""
+        return {**super().to_plan(), "type": "redirect"}
+
+
+class Respond(answers.Respond):
+    """A fixed answer; nothing behind it is reached."""
+
+    type: Literal["respond"]
+
+
+class Maintenance(answers.Maintenance):
+    """503 for everyone, but for those who look after it."""
+
+    type: Literal["maintenance"]
+
+
 class SizeLimit(Model):
     """413 or 431 for what is too big."""
 
@@ -241,6 +275,20 @@ class SizeLimit(Model):
 
 
 Filter = Annotated[
-    RequestId | IpAccess | Cors | ApiKey | Jwt | RateLimit | CircuitBreaker | Headers | SizeLimit,
+    RequestId
+    | IpAccess
+    | Cors
+    | ApiKey
+    | Jwt
+    | RateLimit
+    | CircuitBreaker
+    | Headers
+    | Redirect
+    | HttpsRedirect
+    | Respond
+    | Maintenance
+    | SizeLimit,
     Field(discriminator="type"),
 ]
+# What may answer instead of a server.
+ANSWERS = (Redirect, HttpsRedirect, Respond, Maintenance)

@@ -9,6 +9,7 @@ from trunkline.core.config.problems import key_text
 from trunkline.core.config.references import Reference
 from trunkline.core.l7 import (
     add_pools,
+    answer_to_plan,
     listener_to_plan,
     report_unknown_parameters,
     route_parts,
@@ -17,7 +18,14 @@ from trunkline.core.l7 import (
 from trunkline.core.plan import PlanBuilder
 from trunkline.core.role import Role
 from trunkline.gateway.config import Api, GatewayConfig
-from trunkline.gateway.filters import CircuitBreaker, Filter, Jwt, RateLimit
+from trunkline.gateway.filters import (
+    CircuitBreaker,
+    Filter,
+    Jwt,
+    Maintenance,
+    RateLimit,
+    Respond,
+)
 
 
 def add_to_plan(config: GatewayConfig, builder: PlanBuilder) -> None:
@@ -46,7 +54,7 @@ def _add_api(
 ) -> None:
     source: Path = ("gateway", "apis", name)
     own = _filters_to_plan(api.filters, (*source, "filters"), builder)
-    plan = route_to_plan(f"gateway.{name}", api, f"gateway.{api.pool}")
+    plan = route_to_plan(f"gateway.{name}", api, builder.pool_name("gateway", api.pool))
     if api.backend is not None:
         report_unknown_parameters(api, api.backend, (*source, "backend"), builder)
         plan["rewrite"] = api.backend.to_plan()
@@ -85,6 +93,8 @@ def _filter_to_plan(step: Filter, source: Path, builder: PlanBuilder) -> dict[st
         plan["name"] = step.name or key_text(source)
     elif isinstance(step, Jwt):
         plan |= _jwt_key(step, source, builder)
+    elif isinstance(step, Respond | Maintenance):
+        plan = {"type": step.type, **answer_to_plan(step, source, builder)}
     return plan
 
 

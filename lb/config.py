@@ -1,18 +1,48 @@
 """The `[lb]` table: listeners with routes, and pools."""
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any
 
-from trunkline.core.config.http import Exchange, HttpListener, Rewrite
+from pydantic import BeforeValidator, Field, model_validator
+
+from trunkline.core.config.answers import HttpsRedirect, Maintenance, Redirect, Respond
+from trunkline.core.config.http import Exchange, HeaderEdits, HttpListener, Rewrite
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
 
 
+def _defaults(value: Any) -> Any:
+    return {} if value is True else value
+
+
+Short = BeforeValidator(_defaults)
+
+
 class Route(Exchange):
-    """Which requests go to which pool."""
+    """Which requests go to which pool, or are answered here."""
 
     name: Name | None = None
     """Names the route in logs and metrics; default: its number, from 0."""
     rewrite: Rewrite | None = None
+    response_headers: HeaderEdits | None = None
+    """Edits of the response's lines; values may hold `{parameters}`."""
+    maintenance: Annotated[Maintenance, Short] | None = None
+    https_redirect: Annotated[HttpsRedirect, Short] | None = None
+    redirect: Redirect | None = None
+    respond: Respond | None = None
+    """After the others: requests that they let pass get this."""
+
+    @property
+    def answers_itself(self) -> bool:
+        """Whether it redirects or answers."""
+        return any((self.maintenance, self.https_redirect, self.redirect, self.respond))
+
+    @model_validator(mode="after")
+    def _one_redirect(self) -> "Route":
+        if self.redirect is not None and self.https_redirect is not None:
+            raise ValueError("has redirect and https_redirect; keep one")
+        if self.redirect is not None and self.redirect.model_fields_set <= {"status"}:
+            raise ValueError("redirect leads nowhere else; give it scheme, host, port or path")
+        return self
 
 
 class Listener(HttpListener):

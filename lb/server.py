@@ -6,6 +6,7 @@ from trunkline.core.config.positions import Path
 from trunkline.core.config.references import Reference
 from trunkline.core.l7 import (
     add_pools,
+    answer_to_plan,
     listener_to_plan,
     report_unknown_parameters,
     route_parts,
@@ -43,11 +44,36 @@ def _add_listener(name: str, listener: Listener, builder: PlanBuilder) -> None:
 
 
 def _add_route(listener: int, name: str, route: Route, source: Path, builder: PlanBuilder) -> None:
-    plan = route_to_plan(name, route, f"lb.{route.pool}")
+    plan = route_to_plan(name, route, builder.pool_name("lb", route.pool))
+    parts = route_parts(route, source)
     if route.rewrite is not None:
         report_unknown_parameters(route, route.rewrite, (*source, "rewrite"), builder)
         plan["rewrite"] = route.rewrite.to_plan()
-    builder.add_route(listener, plan, source, route_parts(route, source))
+    if route.redirect is not None:
+        report_unknown_parameters(route, route.redirect, (*source, "redirect"), builder)
+    for number, (key, step) in enumerate(_filters(route, source, builder).items()):
+        plan.setdefault("filters", []).append(step)
+        parts[f"filters[{number}]"] = parts[f"filters[{number}].response"] = (*source, key)
+    builder.add_route(listener, plan, source, parts)
+
+
+def _filters(route: Route, source: Path, builder: PlanBuilder) -> dict[str, dict[str, Any]]:
+    """The keys of a route that are filters in the plan, in the order in which they run."""
+    found: dict[str, dict[str, Any]] = {}
+    if route.response_headers is not None:
+        edits = {"response": route.response_headers.to_plan()}
+        found["response_headers"] = {"type": "headers", **edits}
+    if route.maintenance is not None:
+        plan = answer_to_plan(route.maintenance, (*source, "maintenance"), builder)
+        found["maintenance"] = {"type": "maintenance", **plan}
+    if route.https_redirect is not None:
+        found["https_redirect"] = {"type": "redirect", **route.https_redirect.to_plan()}
+    if route.redirect is not None:
+        found["redirect"] = {"type": "redirect", **route.redirect.to_plan()}
+    if route.respond is not None:
+        plan = answer_to_plan(route.respond, (*source, "respond"), builder)
+        found["respond"] = {"type": "respond", **plan}
+    return found
 
 
 def _catch_all(listener: str, pool: str) -> dict[str, Any]:

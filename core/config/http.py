@@ -170,13 +170,31 @@ class Match(Model):
     def parameters(self) -> set[str]:
         """Names that the path binds for templates, `*` of `{*rest}` not included."""
         if self.regex is not None:
-            return set(re.findall(r"\(\?P?<(\w+)>", self.regex))
+            return group_names(self.regex)
         return {name.lstrip("*") for name in _PARAMETER.findall(self.path or "")}
 
 
 def _without_braces(template: str) -> str:
     """A template without `{{` and `}}`, which stand for braces."""
     return template.replace("{{", "").replace("}}", "")
+
+
+def group_names(pattern: str) -> set[str]:
+    """Names of a regular expression's groups."""
+    return set(re.findall(r"\(\?P?<(\w+)>", pattern))
+
+
+def check_path_keys(model: Model) -> None:
+    """Refuse two ways to write one path.
+
+    Raises:
+        ValueError: It has `path` or `regex` and another.
+    """
+    given = sorted(model.model_fields_set & {"path", "regex", "strip_prefix", "add_prefix"})
+    for alone in ("path", "regex"):
+        if alone in given and len(given) > 1:
+            others = " and ".join(key for key in given if key != alone)
+            raise ValueError(f"has {alone} and {others}; {alone} stands alone")
 
 
 def unknown_parameters(template: str, parameters: set[str]) -> list[str]:
@@ -252,6 +270,20 @@ class QueryEdits(Model):
         return {key: value for key, value in edits.items() if value}
 
 
+class RegexRewrite(Model):
+    """Replaces the first match in the path."""
+
+    pattern: str
+    """A regular expression; it matches anywhere unless it says `^` and `$`."""
+    replace: str
+    """May hold `{1}`, `{name}` of a group, and what every template may."""
+
+    def parameters(self) -> set[str]:
+        """What the groups bind: their numbers and names."""
+        numbers = {str(number) for number in range(self.pattern.count("(") + 1)}
+        return numbers | group_names(self.pattern)
+
+
 class Rewrite(Model):
     """How the request to the server differs from the client's. Values may hold `{parameters}`."""
 
@@ -263,6 +295,8 @@ class Rewrite(Model):
     """Taken off the front of the path; not with `path`."""
     add_prefix: UrlPath | None = None
     """Put before the path; not with `path`."""
+    regex: RegexRewrite | None = None
+    """Replaced in the path; not with the three above."""
     host: HeaderValue | None = None
     """The Host header; default: the client's."""
     headers: HeaderEdits | None = None
@@ -270,9 +304,7 @@ class Rewrite(Model):
 
     @model_validator(mode="after")
     def _path_alone(self) -> "Rewrite":
-        prefixes = self.model_fields_set & {"strip_prefix", "add_prefix"}
-        if "path" in self.model_fields_set and prefixes:
-            raise ValueError(f"has path and {' and '.join(sorted(prefixes))}; path stands alone")
+        check_path_keys(self)
         return self
 
     def to_plan(self) -> dict[str, Any]:
@@ -282,7 +314,7 @@ class Rewrite(Model):
         return plan | ({"query": self.query.to_plan()} if self.query else {})
 
     def templates(self) -> dict[tuple[str, ...], str]:
-        """Every text that may hold parameters, by its keys below this table."""
+        """Every text that may hold parameters, but for `regex`, by its keys below this table."""
         fields = {"path": self.path, "add_prefix": self.add_prefix, "host": self.host}
         found: dict[tuple[str, ...], str] = {(key,): text for key, text in fields.items() if text}
         if self.headers:
@@ -297,7 +329,18 @@ class Rewrite(Model):
 class Exchange(Match):
     """What every route has: which requests, which pool, how patiently."""
 
-    pool: str
-    """Name of a pool of the same role."""
+    pool: str | None = None
+    """Name of a pool of the same role; needed unless the route answers itself."""
     timeouts: RouteTimeouts | None = None
     retry: Retry | None = None
+
+    @property
+    def answers_itself(self) -> bool:
+        """Whether it may do without a pool."""
+        return False
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> "Exchange":
+        if self.pool is None and not self.answers_itself:
+            raise ValueError('leads nowhere; give it a "pool"')
+        return self

@@ -338,6 +338,30 @@ RELATIONS = {
         't.toml:8: lb.http.front.routes[0].rewrite.path: no parameter "{ident}" in the path; '
         'the path has: "id"',
     ),
+    "parameter that neither path nor expression has": (
+        f'{FRONT}[[lb.http.front.routes]]\npath = "/a/{{id}}"\npool = "app"\n'
+        f'rewrite.regex = {{ pattern = "(x)(?P<y>z)", replace = "/{{id}}{{1}}{{y}}{{z}}" }}{POOL}',
+        't.toml:8: lb.http.front.routes[0].rewrite.regex.replace: no parameter "{z}" in the path; '
+        'the path has: "id"',
+    ),
+    "parameter of a redirect": (
+        f'{FRONT}[[lb.http.front.routes]]\nredirect.host = "{{shop}}.example"{POOL}',
+        't.toml:6: lb.http.front.routes[0].redirect.host: no parameter "{shop}" in the path; '
+        "the path has: none",
+    ),
+    "route that leads nowhere": (
+        f"{FRONT}[[lb.http.front.routes]]\nrewrite.add_prefix = '/a'{POOL}",
+        't.toml:5: lb.http.front.routes[0]: leads nowhere; give it a "pool"',
+    ),
+    "two redirects": (
+        f"{FRONT}[[lb.http.front.routes]]\nhttps_redirect = true\nredirect.host = 'h'{POOL}",
+        "t.toml:5: lb.http.front.routes[0]: has redirect and https_redirect; keep one",
+    ),
+    "path and expression in a rewrite": (
+        f'{FRONT}[[lb.http.front.routes]]\npool = "app"\n'
+        f'rewrite = {{ regex = {{ pattern = "a", replace = "b" }}, add_prefix = "/c" }}{POOL}',
+        "t.toml:7: lb.http.front.routes[0].rewrite: has regex and add_prefix; regex stands alone",
+    ),
     "path and prefix in a rewrite": (
         f'{FRONT}[[lb.http.front.routes]]\npool = "app"\n'
         f'rewrite = {{ path = "/b", add_prefix = "/c" }}{POOL}',
@@ -386,7 +410,7 @@ def test_all_at_once(tmp_path: Path) -> None:
         t.toml:2: runtime.threads: must be a whole number, not a string
         t.toml:4: lb.http.front.listen[0]: must be "host:port", e.g. "127.0.0.1:8080", not "127.0.0.1"
         t.toml:5: lb.http.front.pool: no pool is named "ap"; did you mean "app"?
-        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "headers", "host", "methods", "name", "path", "pool", "prefix", "priority", "query", "regex", "retry", "rewrite", "timeouts"
+        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "headers", "host", "https_redirect", "maintenance", "methods", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "timeouts"
         t.toml:10: lb.pools.app.servers[1]: "nowhere.invalid" does not resolve: name or service not known
         t.toml:11: lb.pools.second.servers: is missing, and has no default
     """  # noqa: E501

@@ -20,8 +20,8 @@ path = "/items/{id}"
 pool = "shop"
 """
 TYPES = (
-    '"api_key", "circuit_breaker", "cors", "headers", "ip_access", "jwt", "rate_limit", '
-    '"request_id", "size_limit"'
+    '"api_key", "circuit_breaker", "cors", "headers", "https_redirect", "ip_access", "jwt", '
+    '"maintenance", "rate_limit", "redirect", "request_id", "respond", "size_limit"'
 )
 FILTER = "t.toml:10: gateway.apis.items.filters[0]"
 
@@ -84,6 +84,26 @@ MISTAKES = {
     "half of a slow rule": (
         'filters = [{ type = "circuit_breaker", slow_ratio = 0.5 }]',
         f"{FILTER}: slow_ratio and slow go together; give both or none",
+    ),
+    "redirect to where it is": (
+        'filters = [{ type = "redirect", status = 301 }]',
+        f"{FILTER}: leads nowhere else; give it scheme, host, port or path",
+    ),
+    "redirect with another status": (
+        'filters = [{ type = "redirect", host = "h", status = 304 }]',
+        f"{FILTER}.status: must be 301, 302, 303, 307 or 308, not 304",
+    ),
+    "two ways to a path": (
+        'filters = [{ type = "redirect", path = "/", strip_prefix = "/a" }]',
+        f"{FILTER}: has path and strip_prefix; path stands alone",
+    ),
+    "two bodies": (
+        'filters = [{ type = "respond", body = "", body_file = "x" }]',
+        f'{FILTER}: has "body" and "body_file"; keep one',
+    ),
+    "no page": (
+        'filters = [{ type = "maintenance", page_file = "none.html" }]',
+        f"{FILTER}.page_file: cannot read none.html: No such file or directory",
     ),
     "unknown consumer": (
         'filters = [{ type = "api_key", consumers = ["alice", "alcie"] }]',

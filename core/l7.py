@@ -36,13 +36,14 @@ def route_to_plan(name: str, route: Exchange, pool: str) -> dict[str, Any]:
     plan |= {"hosts": route.host} if route.host else {}
     plan |= {"headers": _predicates(route.headers)} if route.headers else {}
     plan |= {"query": _predicates(route.query)} if route.query else {}
+    plan |= {"cookies": _predicates(route.cookies)} if route.cookies else {}
     return {**plan, "pool": pool}
 
 
 def route_parts(route: Exchange, source: Path) -> dict[str, Path]:
     """Where the parts of a route's plan stand that the configuration names differently."""
     parts: dict[str, Path] = {"path": (*source, route.path_key), "hosts": (*source, "host")}
-    for table in ("headers", "query"):
+    for table in ("headers", "query", "cookies"):
         for number, name in enumerate(getattr(route, table) or {}):
             parts[f"{table}[{number}]"] = (*source, table, name)
     return parts

@@ -104,7 +104,7 @@ class HttpListener(Model):
 
 
 class Predicate(Model):
-    """A condition on a header or query parameter; a plain string means `{ equals = … }`."""
+    """A condition on a header, query parameter or cookie; a plain string means `{ equals = … }`."""
 
     present: bool | None = None
     equals: str | None = None
@@ -144,6 +144,7 @@ class Match(Model):
     """Default: every method."""
     headers: dict[Token, AnyPredicate] | None = None
     query: dict[str, AnyPredicate] | None = None
+    cookies: dict[Token, AnyPredicate] | None = None
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
     """Higher is tried first, before all other rules; default 0."""
 

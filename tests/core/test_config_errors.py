@@ -410,7 +410,7 @@ def test_all_at_once(tmp_path: Path) -> None:
         t.toml:2: runtime.threads: must be a whole number, not a string
         t.toml:4: lb.http.front.listen[0]: must be "host:port", e.g. "127.0.0.1:8080", not "127.0.0.1"
         t.toml:5: lb.http.front.pool: no pool is named "ap"; did you mean "app"?
-        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "headers", "host", "https_redirect", "maintenance", "methods", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "timeouts"
+        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "cookies", "headers", "host", "https_redirect", "maintenance", "methods", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "timeouts"
         t.toml:10: lb.pools.app.servers[1]: "nowhere.invalid" does not resolve: name or service not known
         t.toml:11: lb.pools.second.servers: is missing, and has no default
     """  # noqa: E501

@@ -438,6 +438,7 @@ fn table_entry(planned: plan::Route) -> trunkline_route::Route {
         },
         headers: planned.headers.into_iter().map(predicate).collect(),
         query: planned.query.into_iter().map(predicate).collect(),
+        cookies: planned.cookies.into_iter().map(predicate).collect(),
         priority: planned.priority,
     }
 }

@@ -103,6 +103,8 @@ pub struct Route {
     #[serde(default)]
     pub query: Vec<Predicate>,
     #[serde(default)]
+    pub cookies: Vec<Predicate>,
+    #[serde(default)]
     pub priority: i32,
     pub pool: String,
     #[serde(default)]
@@ -124,7 +126,7 @@ pub enum PathPattern {
     Regex(String),
 }
 
-/// A condition on a header or a query parameter.
+/// A condition on a header, a query parameter or a cookie.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {

@@ -20,17 +20,18 @@ pub(crate) struct Plan {
     pub(crate) path: Path,
     pub(crate) headers: Box<[Check]>,
     pub(crate) query: Box<[Check]>,
+    pub(crate) cookies: Box<[Check]>,
 }
 
 impl Plan {
     /// Conditions besides host and path, as the order counts them.
     pub(crate) fn predicates(&self) -> usize {
-        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len()
+        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len() + self.cookies.len()
     }
 
     fn conditions(&self) -> Conditions {
         match method::bits(&self.methods) {
-            Some(bits) if self.headers.is_empty() && self.query.is_empty() => {
+            Some(bits) if self.headers.is_empty() && self.query.is_empty() && self.cookies.is_empty() => {
                 if bits == 0 {
                     Conditions::None
                 } else {
@@ -74,13 +75,14 @@ impl Site<'_> {
             self.error(format!("methods[{number}]"), Fault::Method(method.clone()));
         }
         let path = self.path();
-        let headers = self.checks("headers", &route.headers, true);
-        let query = self.checks("query", &route.query, false);
+        let headers = self.checks("headers", &route.headers, Kind::Header);
+        let query = self.checks("query", &route.query, Kind::Query);
+        let cookies = self.checks("cookies", &route.cookies, Kind::Cookie);
         let methods = route.methods.iter().map(|method| method.as_str().into()).collect();
         if self.errors.len() > before {
             None
         } else {
-            Some(Plan { hosts, methods, path: path?, headers, query })
+            Some(Plan { hosts, methods, path: path?, headers, query, cookies })
         }
     }
 
@@ -109,10 +111,10 @@ impl Site<'_> {
         Path::parse(&self.route.path).map_err(|refused| self.error("path", fault(refused))).ok()
     }
 
-    fn checks(&mut self, field: &str, predicates: &[Predicate], is_header: bool) -> Box<[Check]> {
+    fn checks(&mut self, field: &str, predicates: &[Predicate], kind: Kind) -> Box<[Check]> {
         let mut checks = Vec::with_capacity(predicates.len());
         for (number, predicate) in predicates.iter().enumerate() {
-            match check(predicate, is_header) {
+            match check(predicate, kind) {
                 Ok(check) => checks.push(check),
                 Err(fault) => self.error(format!("{field}[{number}]"), fault),
             }
@@ -121,12 +123,25 @@ impl Site<'_> {
     }
 }
 
-fn check(predicate: &Predicate, is_header: bool) -> Result<Check, Fault> {
+/// What a predicate looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Header,
+    Query,
+    Cookie,
+}
+
+fn check(predicate: &Predicate, kind: Kind) -> Result<Check, Fault> {
     let lower = predicate.name.to_ascii_lowercase();
-    if is_header && !is_token(&lower) {
-        return Err(Fault::Predicate { name: predicate.name.clone(), why: "a header name is a token" });
+    let why = match kind {
+        Kind::Header => "a header name is a token",
+        Kind::Cookie => "a cookie name is a token",
+        Kind::Query => "",
+    };
+    if kind != Kind::Query && !is_token(&lower) {
+        return Err(Fault::Predicate { name: predicate.name.clone(), why });
     }
-    let name = if is_header { &lower } else { &predicate.name };
+    let name = if kind == Kind::Header { &lower } else { &predicate.name };
     let pattern = predicate.test.text().to_owned();
     Check::compile(name, predicate).map_err(|why| Fault::Regex { pattern, why })
 }

@@ -15,6 +15,8 @@ pub struct Route {
     pub headers: Vec<Predicate>,
     /// Query conditions; of a repeated parameter any value may satisfy one.
     pub query: Vec<Predicate>,
+    /// Cookie conditions; of a cookie that came twice any value may satisfy one.
+    pub cookies: Vec<Predicate>,
     /// Higher wins over everything else.
     pub priority: i32,
 }
@@ -29,6 +31,7 @@ impl Default for Route {
             path: PathPattern::Prefix("/".to_owned()),
             headers: Vec::new(),
             query: Vec::new(),
+            cookies: Vec::new(),
             priority: 0,
         }
     }
@@ -47,10 +50,10 @@ pub enum PathPattern {
     Regex(String),
 }
 
-/// A condition on one header or query parameter.
+/// A condition on one header, query parameter or cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Predicate {
-    /// Header name in any case; query name decoded.
+    /// Header name in any case; query name decoded; cookie name as it is.
     pub name: String,
     /// What must hold for its value.
     pub test: Test,

@@ -6,7 +6,7 @@
 pub struct Error {
     /// Index in the list that was compiled.
     pub route: usize,
-    /// The field of [`crate::Route`] at fault: `hosts[1]`, `methods[0]`, `path`, `headers[2]`, `query[0]`.
+    /// The field of [`crate::Route`] at fault: `hosts[1]`, `methods[0]`, `path`, `headers[2]`, `query[0]`, `cookies[0]`.
     pub key: String,
     /// The route's name.
     pub name: String,
@@ -25,7 +25,7 @@ pub enum Fault {
     /// A path that no request can have, or a malformed template.
     #[error("path `{path}`: {why}")]
     Path { path: String, why: &'static str },
-    /// A header or query predicate without a usable name.
+    /// A header or cookie predicate without a usable name.
     #[error("predicate name `{name}`: {why}")]
     Predicate { name: String, why: &'static str },
     /// A regular expression that does not parse or compiles to more than the size limit; `why` in the parser's words.

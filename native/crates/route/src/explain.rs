@@ -6,8 +6,8 @@
 use std::fmt;
 
 use crate::definition::{PathPattern, Predicate, Test};
-use crate::query;
 use crate::router::{Match, Request, Router};
+use crate::{cookie, query};
 
 /// How many near misses are told: enough to see a pattern, few enough to read.
 const NEAR_MISSES: usize = 5;
@@ -35,7 +35,7 @@ pub struct NearMiss {
 /// A condition that failed. Displays as `path: wanted prefix /api, got /apix`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// `host`, `path`, `method`, `header NAME` or `query NAME`.
+    /// `host`, `path`, `method`, `header NAME`, `query NAME` or `cookie NAME`.
     pub predicate: String,
     /// As configured.
     pub wanted: String,
@@ -63,6 +63,7 @@ enum Part {
     Method,
     Header(usize),
     Query(usize),
+    Cookie(usize),
     Path,
     Host,
 }
@@ -143,6 +144,9 @@ impl Router {
         for (at, check) in plan.query.iter().enumerate() {
             test(check.holds_in(request.query), Part::Query(at));
         }
+        for (at, check) in plan.cookies.iter().enumerate() {
+            test(check.holds_among(header("cookie")), Part::Cookie(at));
+        }
     }
 
     fn failure<'r>(
@@ -167,6 +171,11 @@ impl Router {
                 let values = query::values(request.query, name).map(smallvec::SmallVec::into_vec);
                 (format!("query {name}"), test.to_string(), told(values))
             }
+            Part::Cookie(at) => {
+                let Predicate { name, test } = &route.cookies[at];
+                let values = cookie::values(header("cookie"), name).map(<[u8]>::to_vec);
+                (format!("cookie {name}"), test.to_string(), told(values))
+            }
         };
         Failure { predicate, wanted, got }
     }
@@ -176,7 +185,7 @@ impl Part {
     /// A wrong method is one curl option away, a wrong host is another site.
     fn weight(self) -> usize {
         match self {
-            Self::Method | Self::Header(_) | Self::Query(_) => 1,
+            Self::Method | Self::Header(_) | Self::Query(_) | Self::Cookie(_) => 1,
             Self::Path => 2,
             Self::Host => 3,
         }

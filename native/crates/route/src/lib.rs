@@ -1,4 +1,4 @@
-//! # trunkline-route: routes compiled to a lookup table: host, path, method, header and query predicates, explained.
+//! # trunkline-route: routes compiled to a lookup table: host, path, method, header, query and cookie predicates, explained.
 //!
 //! A [`Router`] is immutable, `Send + Sync` and built at once from a list of [`Route`]s; every error of the list is reported. All
 //! routes are sorted once by the documented order (`order.rs`), so that at run time "better" is one integer comparison:
@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod compile;
+mod cookie;
 mod definition;
 mod error;
 mod explain;

@@ -34,7 +34,7 @@ enum PathRank {
 }
 
 impl Rank {
-    /// `predicates`: the conditions on method (counted once), headers and query.
+    /// `predicates`: the conditions on method (counted once), headers, query and cookies.
     pub(crate) fn new(priority: i32, host: &Host, path: &Path, predicates: usize, declared: usize) -> Self {
         Self {
             priority: Reverse(priority),

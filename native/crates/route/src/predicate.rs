@@ -1,10 +1,10 @@
-//! Header and query predicates, compiled.
+//! Header, query and cookie predicates, compiled.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::definition::{Predicate, Test};
 use crate::path::{REGEX_BYTES, anchored};
-use crate::query;
+use crate::{cookie, query};
 
 /// A predicate ready to run.
 #[derive(Debug)]
@@ -54,6 +54,15 @@ impl Check {
         match self.test {
             Compiled::Absent => values.next().is_none(),
             _ => values.any(|value| self.holds_for(&value)),
+        }
+    }
+
+    /// For a cookie: any of its values may do. `cookies` is the value of the Cookie line.
+    pub(crate) fn holds_among(&self, cookies: Option<&[u8]>) -> bool {
+        let mut values = cookie::values(cookies, &self.name);
+        match self.test {
+            Compiled::Absent => values.next().is_none(),
+            _ => values.any(|value| self.holds_for(value)),
         }
     }
 
@@ -120,6 +129,15 @@ mod tests {
         assert!(!equals.holds_in(Some("n=1&m=2+3")));
         assert!(check(Test::Absent).holds_in(None));
         assert!(!check(Test::Absent).holds_in(Some("n")));
+    }
+
+    #[test]
+    fn a_repeated_cookie_holds_with_any_value_and_is_absent_with_none() {
+        let equals = check(Test::Equals("2".into()));
+        assert!(equals.holds_among(Some(b"n=1; n=2")));
+        assert!(!equals.holds_among(Some(b"n=1; m=2")));
+        assert!(check(Test::Absent).holds_among(None));
+        assert!(!check(Test::Absent).holds_among(Some(b"a=1; n=")));
     }
 
     #[test]

@@ -182,10 +182,11 @@ impl Plan {
         self.method_holds(request) && self.rest_holds(request, header)
     }
 
-    /// Headers and query.
+    /// Headers, query and cookies.
     fn rest_holds<'r>(&self, request: &Request<'r>, header: &impl Fn(&str) -> Option<&'r [u8]>) -> bool {
         self.headers.iter().all(|check| check.holds(header(&check.name)))
             && self.query.iter().all(|check| check.holds_in(request.query))
+            && self.cookies.iter().all(|check| check.holds_among(header("cookie")))
     }
 }
 

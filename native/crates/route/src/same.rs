@@ -15,6 +15,7 @@ struct Signature<'a> {
     methods: Vec<&'a String>,
     headers: Vec<(String, &'a Test)>,
     query: Vec<&'a Predicate>,
+    cookies: Vec<&'a Predicate>,
 }
 
 /// One error for each host of each route that an earlier route covers in the same way.
@@ -43,6 +44,7 @@ fn signature<'a>(route: &'a Route, plan: &Plan) -> Signature<'a> {
             route.headers.iter().map(|predicate| (predicate.name.to_ascii_lowercase(), &predicate.test)),
         ),
         query: sorted(route.query.iter()),
+        cookies: sorted(route.cookies.iter()),
     }
 }
 

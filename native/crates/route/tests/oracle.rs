@@ -62,8 +62,13 @@ fn rest_matches(route: &Route, request: &Request<'_>, headers: &Headers) -> bool
         let pairs = request.query.unwrap_or("").split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).collect()
     };
+    let cookie = |name: &str| -> Vec<&str> {
+        let pairs = header("cookie").unwrap_or("").split("; ").filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).collect()
+    };
     route.headers.iter().all(|one| predicate_holds(&one.test, header(&one.name).as_slice()))
         && route.query.iter().all(|one| predicate_holds(&one.test, &query(&one.name)))
+        && route.cookies.iter().all(|one| predicate_holds(&one.test, &cookie(&one.name)))
 }
 
 /// The best of the route's hosts that match: 0 for exact, then wildcards by length, then any.
@@ -96,7 +101,7 @@ fn path_order(one: &PathPattern, two: &PathPattern) -> Ordering {
 }
 
 fn predicates(route: &Route) -> usize {
-    usize::from(!route.methods.is_empty()) + route.headers.len() + route.query.len()
+    usize::from(!route.methods.is_empty()) + route.headers.len() + route.query.len() + route.cookies.len()
 }
 
 /// Whether the first of two matching routes, `one` declared before `two`, stays ahead.
@@ -183,15 +188,17 @@ fn route() -> impl Strategy<Value = Route> {
         path_pattern(),
         prop::collection::vec(predicate(), 0..2),
         prop::collection::vec(predicate(), 0..2),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(predicate(), 1..2)],
         prop_oneof![4 => Just(0), 1 => -1..2],
     )
-        .prop_map(|(hosts, methods, path, headers, query, priority)| Route {
+        .prop_map(|(hosts, methods, path, headers, query, cookies, priority)| Route {
             name: "r".into(),
             hosts,
             methods,
             path,
             headers,
             query,
+            cookies,
             priority,
         })
 }
@@ -203,9 +210,14 @@ fn question() -> impl Strategy<Value = Question> {
     let query = prop::collection::vec(pair(), 0..3).prop_map(|pairs| {
         pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     });
-    let headers = prop::collection::vec(pair(), 0..2).prop_map(|pairs| {
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let cookies = prop::collection::vec(pair(), 0..3).prop_map(|pairs| {
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     });
+    let headers =
+        (prop::collection::vec(pair(), 0..2), prop::option::of(cookies)).prop_map(|(pairs, cookies)| {
+            let lines = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            lines.chain(cookies.map(|cookies| ("cookie".to_owned(), cookies))).collect()
+        });
     (
         prop::sample::select(vec!["e.com", "a.e.com", "b.a.e.com", "com", "x.org", ""]),
         prop::sample::select(vec!["GET", "POST", "PATCH"]),

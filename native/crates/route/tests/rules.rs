@@ -180,6 +180,24 @@ fn parameters_are_slices_of_the_path_as_sent() {
 }
 
 #[test]
+fn a_cookie_tells_routes_apart_and_more_conditions_come_first() {
+    let beta = Route { cookies: vec![equals("stage", "beta")], ..on(prefix("/")) };
+    let router = Router::compile(vec![on(prefix("/")), beta]).unwrap();
+    for (cookies, route) in [
+        (None, 0),
+        (Some("stage=beta"), 1),
+        (Some("id=7; stage=beta"), 1),
+        (Some("stage=live; stage=beta"), 1),
+        (Some("Stage=beta"), 0),
+        (Some("stage=\"beta\""), 0),
+        (Some("xstage=beta"), 0),
+    ] {
+        let header = |name: &str| cookies.filter(|_| name == "cookie").map(str::as_bytes);
+        assert_eq!(router.find(&get("h", "/a"), header).unwrap().route, route, "{cookies:?}");
+    }
+}
+
+#[test]
 fn only_a_wrong_method_is_405() {
     let posts = Route { methods: vec!["POST".into(), "PURGE".into()], ..on(prefix("/a")) };
     let puts = Route { methods: vec!["PUT".into()], query: vec![equals("v", "2")], ..on(exact("/a")) };
@@ -219,17 +237,18 @@ fn all_errors_are_reported_at_once_each_with_its_route() {
         named("huge", on(regex("(?:\\w{200}){200}"))),
         named("header", Route { headers: predicate("a b", Test::Present), ..Route::default() }),
         named("value", Route { query: predicate("q", Test::Regex("[".into())), ..Route::default() }),
+        named("cookie", Route { cookies: predicate("a=b", Test::Present), ..Route::default() }),
     ]);
     let places: Vec<(usize, &str)> = errors.iter().map(|error| (error.route, error.key.as_str())).collect();
     assert_eq!(
         places[..5],
         [(0, "hosts[0]"), (0, "hosts[1]"), (1, "methods[0]"), (1, "methods[1]"), (2, "path")]
     );
-    assert_eq!(places[places.len() - 2..], [(14, "headers[0]"), (15, "query[0]")]);
+    assert_eq!(places[places.len() - 3..], [(14, "headers[0]"), (15, "query[0]"), (16, "cookies[0]")]);
     let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let names = [
         "hosts", "hosts", "method", "method", "relative", "space", "query", "dots", "brace", "nameless",
-        "middle", "twice", "deep", "regex", "group", "huge", "header", "value",
+        "middle", "twice", "deep", "regex", "group", "huge", "header", "value", "cookie",
     ];
     assert_eq!(texts.len(), names.len(), "{texts:#?}");
     for (text, name) in texts.drain(..).zip(names) {
@@ -264,7 +283,8 @@ fn routes_that_can_never_be_told_apart() {
         Route { methods: vec!["GET".into()], ..same.clone() },
         Route { path: exact("/u/{id}"), ..same.clone() },
         Route { headers: vec![], ..same.clone() },
-        Route { query: vec![equals("q", "")], ..same },
+        Route { query: vec![equals("q", "")], ..same.clone() },
+        Route { cookies: vec![equals("c", "")], ..same },
     ] {
         assert!(Router::compile(vec![base.clone(), different]).is_ok());
     }
@@ -286,6 +306,7 @@ fn an_explanation_names_the_route_those_behind_it_and_the_closest_misses() {
             name: "header".into(),
             headers: vec![equals("X-Version", "2")],
             query: vec![equals("p", "a b")],
+            cookies: vec![equals("stage", "beta")],
             ..Route::default()
         },
         Route { name: "path".into(), ..on(exact("/api/y")) },
@@ -300,7 +321,12 @@ fn an_explanation_names_the_route_those_behind_it_and_the_closest_misses() {
     ];
     let router = Router::compile(routes).unwrap();
     let request = Request { host: "a.example", method: "GET", path: "/api/x", query: Some("p=1&p=%32") };
-    let explained = router.explain(&request, |name| (name == "x-version").then_some(&b"1"[..]));
+    let header = |name: &str| match name {
+        "x-version" => Some(&b"1"[..]),
+        "cookie" => Some(&b"id=7; stage=live"[..]),
+        _ => None,
+    };
+    let explained = router.explain(&request, header);
     assert_eq!(explained.matched.unwrap().route, 0);
     assert_eq!(explained.outranked, [1]);
     let near: Vec<(usize, Vec<String>)> = explained
@@ -315,7 +341,14 @@ fn an_explanation_names_the_route_those_behind_it_and_the_closest_misses() {
         line(4, &["path: wanted exactly /api/y, got /api/x"]),
         line(5, &["path: wanted exactly /other, got /api/x"]),
         line(6, &["host: wanted other.example, got a.example"]),
-        line(3, &["header X-Version: wanted `2`, got `1`", "query p: wanted `a b`, got `1` and `2`"]),
+        line(
+            3,
+            &[
+                "header X-Version: wanted `2`, got `1`",
+                "query p: wanted `a b`, got `1` and `2`",
+                "cookie stage: wanted `beta`, got `live`",
+            ],
+        ),
     ];
     assert_eq!(near, expected);
 }

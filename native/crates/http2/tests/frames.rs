@@ -292,7 +292,7 @@ fn table_size_updates() {
         small,
         vec![
             ("§4.3.1 acknowledged, but not made smaller", peer(&[get(1)]), Connection(CompressionError)),
-            ("§4.3.1 made smaller", peer(&[with(&[0x20 | 30]), get(3)]), Fine),
+            ("§4.3.1 made smaller", peer(&[with(&[0x3E]), get(3)]), Fine),
             ("§4.3.1 made as small as it may be", peer(&[with(&[0x3F, 100 - 31]), get(3)]), Fine),
             ("§4.3.1 still too large", peer(&[with(&[0x3F, 101 - 31])]), Connection(CompressionError)),
         ],

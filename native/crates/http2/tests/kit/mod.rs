@@ -193,10 +193,25 @@ fn seen(connection: &Connection, event: Event<'_>) -> Seen {
     }
 }
 
+/// Appends an event; content that follows content of the same stream is joined to it.
+fn note(events: &mut Vec<Seen>, event: Seen) {
+    match (events.last_mut(), event) {
+        (Some(Seen::Data { stream: a, bytes, end }), Seen::Data { stream: b, bytes: more, end: ends })
+            if *a == b && !*end =>
+        {
+            bytes.extend(more);
+            *end = ends;
+        }
+        (_, event) => events.push(event),
+    }
+}
+
 /// A connection with the bytes that are not used yet.
 pub struct Driver {
     pub connection: Connection,
     pub now_ns: u64,
+    /// Every event so far.
+    pub seen: Vec<Seen>,
     pending: Vec<u8>,
 }
 
@@ -206,7 +221,7 @@ impl Driver {
             Role::Server => Connection::server(settings, limits),
             Role::Client => Connection::client(settings, limits),
         };
-        Self { connection, now_ns: 1, pending: Vec::new() }
+        Self { connection, now_ns: 10_000_000_000, seen: Vec::new(), pending: Vec::new() }
     }
 
     /// After the preface and both sides' SETTINGS; what was written until then is gone.
@@ -225,24 +240,19 @@ impl Driver {
         Self::greeted(Role::Client, Settings::default(), Limits::default())
     }
 
+    /// What these bytes make happen; it is in `seen` too, and there even if the connection is lost.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Seen>, ConnectionError> {
         self.pending.extend_from_slice(bytes);
         let input = std::mem::take(&mut self.pending);
         let mut rest = &input[..];
-        let mut events: Vec<Seen> = Vec::new();
+        let mut events = Vec::new();
         loop {
             let (used, event) = self.connection.receive(rest, self.now_ns)?;
             assert!(used > 0 || event.is_none(), "an event of nothing");
-            let event = event.map(|event| seen(&self.connection, event));
-            match (events.last_mut(), event) {
-                (
-                    Some(Seen::Data { stream: before, bytes, end }),
-                    Some(Seen::Data { stream, bytes: more, end: ends }),
-                ) if *before == stream && !*end => {
-                    bytes.extend(more);
-                    *end = ends;
-                }
-                (_, event) => events.extend(event),
+            if let Some(event) = event {
+                let event = seen(&self.connection, event);
+                note(&mut self.seen, event.clone());
+                note(&mut events, event);
             }
             rest = &rest[used..];
             if used == 0 {

@@ -140,3 +140,7 @@ peers: tools-test install ## Side by side with nginx and HAProxy; PEERS="--quick
 .PHONY: peers-before
 peers-before: tools-test install ## Plain HTTP/1.1 beside an older build: BEFORE=/tmp/old/.venv/bin/python
 	@$(BIN)/python loadtests/peers/before_after.py --before $(BEFORE) $(PEERS)
+
+.PHONY: soak
+soak: tools-test install ## Mixed traffic, reloads, deaths and upgrades for MINUTES (20): memory flat, nothing lost
+	@$(BIN)/python loadtests/soak/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK)

@@ -8,15 +8,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.peers.subjects import Subject
 from loadtests.peers.subjects.base import first_output_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def describe(subjects: dict[str, type[Subject]]) -> dict[str, str]:
+def describe(versions: dict[str, str]) -> dict[str, str]:
     """Date, commit, machine, versions and command, in the order of the report."""
-    versions = {name: subject.version() for name, subject in subjects.items()}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
@@ -24,10 +22,13 @@ def describe(subjects: dict[str, type[Subject]]) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         **versions,
-        "wrk": _wrk_version(),
-        "h2load": first_output_line(["h2load", "--version"]),
         "command": shlex.join(["python", *(os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:])]),
     }
+
+
+def generator_versions() -> dict[str, str]:
+    """Of the load generators that are not ours."""
+    return {"wrk": _wrk_version(), "h2load": first_output_line(["h2load", "--version"])}
 
 
 def _commit() -> str:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from loadtests.peers.cases import CASES  # noqa: E402 - the path must be set first
-from loadtests.peers.machine import describe  # noqa: E402
+from loadtests.peers.machine import describe, generator_versions  # noqa: E402
 from loadtests.peers.progress import line_of  # noqa: E402
 from loadtests.peers.report import render  # noqa: E402
 from loadtests.peers.results import Record  # noqa: E402
@@ -36,7 +36,8 @@ def main() -> None:
         rounds=1 if options.quick else options.rounds,
         seconds=5 if options.quick else options.seconds,
     )
-    facts = describe(subjects)
+    versions = {name: subject.version() for name, subject in subjects.items()}
+    facts = describe({**versions, **generator_versions()})
     records = []
     for record in session.run():
         records.append(record)

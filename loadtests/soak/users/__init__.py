@@ -1,0 +1,1 @@
+"""The users: one file for each way of talking to trunkline."""

@@ -7,6 +7,7 @@ descriptors stayed flat and nothing failed that was not made to fail.
 
 import argparse
 import asyncio
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +34,8 @@ from testkit.certificates import Authority  # noqa: E402
 def main() -> None:
     """Parse the command line, soak, write, judge."""
     options = _options()
+    # As Ctrl-C does: everything that was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     kinds = [kind for kind in KINDS if kind.name in options.kind]
     # A build that cannot upgrade is soaked without; the summary counts none.
     upgrades = options.upgrades if Program.can_upgrade() else 0

@@ -25,13 +25,15 @@ fn tight() -> Limits {
 }
 
 fn server(limits: Limits) -> Driver {
-    let mut driver = Driver::greeted(Role::Server, Settings::default(), limits);
-    driver
+    Driver::greeted(Role::Server, Settings::default(), limits)
 }
 
 fn calm(reason: &'static str) -> ConnectionError {
     ConnectionError { code: EnhanceYourCalm, reason }
 }
+
+type Frames = Box<dyn Fn(u32) -> Vec<u8>>;
+type Count = fn(&Counters) -> u64;
 
 /// `before` once, then the frames for 0, 1, 2 …: how many are taken, and what ends it.
 fn flood(driver: &mut Driver, before: &[u8], frames: impl Fn(u32) -> Vec<u8>) -> (u32, ConnectionError) {
@@ -49,8 +51,6 @@ fn flood(driver: &mut Driver, before: &[u8], frames: impl Fn(u32) -> Vec<u8>) ->
 #[test]
 fn each_has_a_limit() {
     let odd = |number: u32| 2 * number + 3;
-    type Frames = Box<dyn Fn(u32) -> Vec<u8>>;
-    type Count = fn(&Counters) -> u64;
     let cases: Vec<(&str, Vec<u8>, Frames, u32, Count)> = vec![
         ("reset_flood", vec![], Box::new(move |n| [get(odd(n)), rst_stream(odd(n), 8)].concat()), 10, |c| {
             c.resets_received

@@ -275,7 +275,7 @@ fn clients() {
     check(
         Driver::client,
         vec![
-            ("§5.1 idle: HEADERS", peer(&[ok.clone()]), Connection(ProtocolError)),
+            ("§5.1 idle: HEADERS", vec![Peer(ok.clone())], Connection(ProtocolError)),
             ("§5.1 idle: DATA", peer(&[data(1, b"x", true)]), Connection(ProtocolError)),
             (
                 "§5.1 idle, the next number",

@@ -6,7 +6,7 @@
 //! and no clock (`now_ns` is any monotonic count of nanoseconds; [`WallClock`] translates it for tokens that expire).
 //!
 //! Reading order: [`plan`] (what people ask for), `chain` (the order of things), `exchange` and `edits` (what it leaves behind),
-//! then `filters/`, one file each. `environment` holds what outlives a chain: consumers, limiters, breakers.
+//! then `filters/`, one file each; `sticky` beside them is a pool's. `environment` holds what outlives a chain: consumers, limiters, breakers.
 //!
 //! Promises: nothing a peer sends can panic, put a CR, LF or NUL into a header or a target, or grow memory without bound; a
 //! secret never shows in `Debug` output or in an error.
@@ -34,6 +34,7 @@ mod rewrite;
 mod secret;
 mod shared;
 mod static_response;
+mod sticky;
 mod template;
 mod verdict;
 
@@ -52,4 +53,5 @@ pub use reason::Reason;
 pub use request::Request;
 pub use rewrite::Rewrite;
 pub use secret::Secret;
+pub use sticky::{Remembered, Sticky};
 pub use verdict::{Refusal, Verdict};

@@ -265,6 +265,39 @@ pub struct QueryEdits {
     pub set: Vec<(String, String)>,
 }
 
+/// A cookie that keeps a client at its server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sticky {
+    #[serde(default = "trunkline")]
+    pub name: String,
+    /// 32 bytes at least each; the first one signs, all are believed.
+    pub keys: Vec<Secret>,
+    /// 0 = until the browser closes.
+    #[serde(default)]
+    pub max_age_s: u64,
+    #[serde(default = "slash")]
+    pub path: String,
+    #[serde(default)]
+    pub domain: Option<String>,
+    #[serde(default = "yes")]
+    pub http_only: bool,
+    /// None = if the request came by TLS.
+    #[serde(default)]
+    pub secure: Option<bool>,
+    #[serde(default)]
+    pub same_site: SameSite,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SameSite {
+    Strict,
+    #[default]
+    Lax,
+    None,
+}
+
 /// Who may call, by credential. Keys are hashed at compile time; they are never logged.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -288,6 +321,14 @@ fn found() -> u16 {
 
 fn html() -> String {
     "text/html; charset=utf-8".to_owned()
+}
+
+fn trunkline() -> String {
+    "trunkline".to_owned()
+}
+
+fn slash() -> String {
+    "/".to_owned()
 }
 
 fn many() -> usize {

@@ -1,20 +1,14 @@
 """The `[lb]` table: listeners with routes, and pools."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from trunkline.core.config.answers import HttpsRedirect, Maintenance, Redirect, Respond
 from trunkline.core.config.http import Exchange, HeaderEdits, HttpListener, Rewrite
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
-
-
-def _defaults(value: Any) -> Any:
-    return {} if value is True else value
-
-
-Short = BeforeValidator(_defaults)
+from trunkline.core.config.values import Short
 
 
 class Route(Exchange):

@@ -10,6 +10,8 @@ URL_TARGET = r"^/[^\x00-\x20#]*$"
 # Printable ASCII, spaces and tabs, bytes above: no line ends (RFC 9110 §5.5).
 HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 HASH_KEY = r"^(ip|path|uri|(header|query|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"
+SPLIT_KEY = r"^(ip|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"
+MEDIA_TYPE = r"^([A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)|\*\+[A-Za-z0-9!#$&^_.+-]+)$"
 LIMIT_KEY = r"^(ip|consumer|api|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"
 
 WORDS = {
@@ -20,5 +22,7 @@ WORDS = {
     URL_TARGET: "must be a path with or without ?query that begins with / and has no space or #",
     HEADER_VALUE: "must be a header value on one line",
     HASH_KEY: "must be ip, path, uri, header:NAME, query:NAME or cookie:NAME",
+    SPLIT_KEY: "must be ip, header:NAME or cookie:NAME",
+    MEDIA_TYPE: "must be a media type such as text/html, text/* or *+json",
     LIMIT_KEY: "must be ip, consumer, api or header:NAME",
 }

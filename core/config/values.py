@@ -151,6 +151,14 @@ def one_or_more(item: Any) -> BeforeValidator:
     return BeforeValidator(as_list, json_schema_input_type=list[item] | item)
 
 
+def _defaults(value: Any) -> Any:
+    return {} if value is True else value
+
+
+# For a table: `true` alone means one in which everything is left out.
+Short = BeforeValidator(_defaults)
+
+
 def parse_statuses(value: Any) -> tuple[int, int]:
     """`404` or `"200-299"` as an inclusive range.
 

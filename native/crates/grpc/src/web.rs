@@ -6,8 +6,9 @@
 //!   client ◀─ gRPC-Web ─── ResponseBridge ◀─ gRPC ─── server      messages, trailers as the last one; base64 is put on
 //! ```
 //!
-//! Of the heads, [`drops_request_line`] and [`drops_response_line`] say what must not pass, [`write_request_lines`] and the content type what
-//! comes instead; everything else passes as it is. A response without a body has its trailers in its head and needs no bridge.
+//! Of the heads, [`drops_request_line`] and [`drops_response_line`] say what must not pass, [`write_request_lines`] and
+//! [`write_response_lines`] write what comes instead; everything else passes as it is. A response without a body has its trailers in its
+//! head and needs no bridge.
 
 use crate::base64_stream::{Decoder, Encoder};
 use crate::content_type::{ContentType, Form, Kind};
@@ -96,8 +97,8 @@ impl ResponseBridge {
         Ok(())
     }
 
-    /// The body has ended, with these trailers: lines `name: value CRLF`, checked, with or without the empty one at the end. Appends the last
-    /// message.
+    /// The body has ended, with these trailers: lines `name: value CRLF`, checked, with or without the empty one at the end. Appends
+    /// the last message.
     ///
     /// # Errors
     /// [`Error::Truncated`] within a message; [`Error::TrailersTooLong`].

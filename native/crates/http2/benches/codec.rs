@@ -3,8 +3,8 @@
 
 use divan::{Bencher, black_box};
 use trunkline_http::{Answers, HeaderBuffer};
-use trunkline_http2::hpack::encode;
-use trunkline_http2::{Connection, Event, Limits, Settings};
+use trunkline_http2::hpack::{Decoder, encode};
+use trunkline_http2::{Connection, Event, Fields, Limits, Settings};
 
 fn main() {
     divan::main();
@@ -165,6 +165,23 @@ fn decode_response_plain(bencher: Bencher) {
         connection.reset(stream, trunkline_http2::ErrorCode::Cancel);
         connection.consume_output(usize::MAX);
     });
+}
+
+/// Six fields, 110 characters of them Huffman-coded: the last example of RFC 7541 C.6, every string a literal.
+#[divan::bench]
+fn decode_huffman(bencher: Bencher) {
+    let block = [
+        &[0x88, 0x0F, 0x09, 0x86][..],
+        b"\xa8\xeb\x10\x64\x9c\xbf\x00\x88\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f\x89\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf",
+        b"\x0f\x12\x96\xd0\x7a\xbe\x94\x10\x54\xd4\x44\xa8\x20\x05\x95\x04\x0b\x81\x66\xe0\x84\xa6\x2d\x1b\xff",
+        b"\x0f\x0b\x83\x9b\xd9\xab\x0f\x28\xad\x94\xe7\x82\x1d\xd7\xf2\xe6\xc7\xb3\x35\xdf\xdf\xcd\x5b\x39\x60",
+        b"\xd5\xaf\x27\x08\x7f\x36\x72\xc1\xab\x27\x0f\xb5\x29\x1f\x95\x87\x31\x60\x65\xc0\x03\xed\x4e\xe5\xb1\x06\x3d\x50\x07",
+    ]
+    .concat();
+    let mut fields = Fields::new(&Limits::default());
+    let mut decoder = Decoder::default();
+    bencher.bench_local(|| decoder.decode(black_box(&block), &mut fields).unwrap());
+    assert_eq!(fields.lines().count(), 5);
 }
 
 /// 1 KiB of content in, released, and out again.

@@ -1,7 +1,7 @@
 //! What a field's name means, and which fields make a message malformed (RFC 9113 §8.1.1, §8.2, §8.3). Found once per name: the
 //! HPACK table keeps the answer beside its entries.
 
-use trunkline_http::{Field, classify, is_token};
+use trunkline_http::{Field, classify};
 
 /// The pseudo-header fields of RFC 9113 §8.3 and RFC 8441 §4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,18 @@ reasons! {
     DataBeforeHead = "data_before_head",
 }
 
+/// Bytes of a field name: tchar of RFC 9110 §5.6.2 without upper case.
+static NAME_BYTE: [bool; 256] = {
+    let bytes = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut table = [false; 256];
+    let mut place = 0;
+    while place < bytes.len() {
+        table[bytes[place] as usize] = true;
+        place += 1;
+    }
+    table
+};
+
 /// What a field means to this codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -103,9 +115,9 @@ impl Kind {
         if let [b':', ..] = name {
             return Self::of_pseudo(name);
         }
-        let good = |&byte: &u8| is_token(byte) && !byte.is_ascii_uppercase();
+        let good = name.iter().fold(true, |good, &byte| good & NAME_BYTE[usize::from(byte)]);
         match std::str::from_utf8(name) {
-            Ok(text) if !name.is_empty() && name.iter().all(good) => Self::of_field(text),
+            Ok(text) if good && !name.is_empty() => Self::of_field(text),
             _ => Self::Malformed(Malformed::BadName),
         }
     }

@@ -8,14 +8,16 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from trunkline.core.config.load import Loaded
+from trunkline.core.config.pool import Server
 from trunkline.core.config.problems import ConfigError
+from trunkline.core.discovery.discovery import Discovery
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
 
@@ -41,6 +43,9 @@ class Instance:
         self._started_s = time.monotonic()
         self._draining = False
         self._last_reload: dict[str, Any] | None = None
+        self._discovered = asyncio.Event()
+        self._discovery = Discovery(self._discovered.set)
+        self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, Any]:
         """Apply the first plan: bind, and serve.
@@ -48,7 +53,9 @@ class Instance:
         Raises:
             ConfigError: The engine refuses the plan, or cannot bind a listener.
         """
-        return await asyncio.to_thread(apply, self._engine, self.loaded)
+        applied = await self._apply(self.loaded)
+        self._feeding = asyncio.create_task(self._feed())
+        return applied
 
     @property
     def is_ready(self) -> bool:
@@ -67,14 +74,16 @@ class Instance:
         async with self._reloading:
             try:
                 loaded = await asyncio.to_thread(self._load)
-                applied = await asyncio.to_thread(apply, self._engine, loaded)
+                applied = await self._apply(loaded)
             except ConfigError as error:
+                self._discovery.forget_others(self.loaded.builder.discover)
                 self._note_reload(errors=[problem.to_json() for problem in error.problems])
                 for problem in error.problems:
                     log.error("reload refused: %s", problem)
                 raise
             applied["needs_restart"] = self._changed_for_good(loaded)
             self.loaded = loaded
+            self._discovery.forget_others(loaded.builder.discover)
             set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
             self._note_reload(**applied)
             log.info("reloaded", extra=applied)
@@ -90,7 +99,8 @@ class Instance:
             "draining": self._draining,
             "last_reload": self._last_reload,
         }
-        return {"process": process, **orjson.loads(self._engine.status())}
+        engine = orjson.loads(self._engine.status())
+        return {"process": process, **engine, "discovery": self._discovery.status()}
 
     def metrics(self) -> bytes:
         """Prometheus text 0.0.4."""
@@ -135,8 +145,38 @@ class Instance:
             Whether all finished.
         """
         self._draining = True
+        if self._feeding is not None:
+            self._feeding.cancel()
+        self._discovery.forget_others({})
         self._engine.drain()
         return await asyncio.to_thread(self._engine.stop, self.loaded.config.runtime.grace / 1_000)
+
+    async def _apply(self, loaded: Loaded) -> dict[str, Any]:
+        """Swap a configuration in, with the servers that are found for it."""
+        wanted = loaded.builder.discover
+        await self._discovery.follow(wanted, loaded.file.parent)
+        self._discovered.clear()
+        found = self._discovery.servers(wanted)
+        return await asyncio.to_thread(apply, self._engine, loaded, found=found)
+
+    async def _feed(self) -> None:
+        """Swap in what discovery finds; changes that come together are taken up together."""
+        while True:
+            await self._discovered.wait()
+            async with self._reloading:
+                # A reload may have been quicker.
+                if self._discovered.is_set():
+                    await self._take_up()
+
+    async def _take_up(self) -> None:
+        try:
+            applied = await self._apply(self.loaded)
+        except ConfigError as error:
+            log.error("found servers refused: %s", error)
+        except Exception:
+            log.exception("found servers could not be taken up")
+        else:
+            log.info("found servers taken up", extra=applied)
 
     def _changed_for_good(self, loaded: Loaded) -> list[str]:
         old, new = self.loaded.config, loaded.config
@@ -146,16 +186,24 @@ class Instance:
         self._last_reload = {"at": time.time(), "ok": "errors" not in outcome, **outcome}
 
 
-def apply(engine: Engine, loaded: Loaded, *, bind: bool = True) -> dict[str, Any]:
+def apply(
+    engine: Engine,
+    loaded: Loaded,
+    *,
+    bind: bool = True,
+    found: Mapping[str, Sequence[Server]] | None = None,
+) -> dict[str, Any]:
     """Give the engine a plan; its figures (generation, build_ms, swap_us).
 
-    Without `bind` the plan is compiled and can be explained, and nothing listens.
+    Without `bind` the plan is compiled and can be explained, and nothing listens. `found` are the
+    servers that were discovered, by pool.
 
     Raises:
         ConfigError: The engine refuses it, or cannot bind; every error has its place.
     """
     try:
-        applied: dict[str, Any] = orjson.loads(engine.apply(loaded.plan, bind=bind))
+        plan = loaded.builder.to_json(found) if found else loaded.plan
+        applied: dict[str, Any] = orjson.loads(engine.apply(plan, bind=bind))
     except PlanError as error:
         raise loaded.refusal(error.errors) from error
     except OSError as error:

@@ -7,13 +7,14 @@ so that what the engine refuses can be named by file and line. Host names are re
 
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import SecretStr
 
+from trunkline.core.config.discover import Discover
 from trunkline.core.config.document import Document
 from trunkline.core.config.pool import Pool, Server
 from trunkline.core.config.positions import Path
@@ -55,6 +56,8 @@ class PlanBuilder:
         self._access_log: dict[str, Any] | None = None
         self._sources: dict[Path, Path] = {}
         self._listening: list[_Claim] = []
+        self.discover: dict[str, Discover] = {}
+        """Where the servers of which pools are found, by the pool's name in the plan."""
 
     def report(self, path: Path, message: str) -> None:
         """Note a problem at a key."""
@@ -109,7 +112,7 @@ class PlanBuilder:
         """Add a pool with its servers, names resolved."""
         index = len(self._pools)
         servers: list[dict[str, Any]] = []
-        for number, server in enumerate(pool.servers):
+        for number, server in enumerate(pool.servers or []):
             server_source = (*source, "servers", number)
             for part in self._servers(server, server_source):
                 self._sources["pools", index, "servers", len(servers)] = server_source
@@ -117,6 +120,8 @@ class PlanBuilder:
         self._refuse_duplicates(servers, index)
         self._pools.append({"name": name, **pool.to_plan(), "servers": servers})
         self._sources["pools", index] = source
+        if pool.discover is not None:
+            self.discover[name] = pool.discover
 
     def pool_name(self, role: str, pool: str | None) -> str:
         """A pool's name in the plan; without one, a pool without servers: each route needs one."""
@@ -136,9 +141,15 @@ class PlanBuilder:
         self._access_log = access_log
         self._sources["access_log",] = ("access_log",)
 
-    def to_json(self) -> bytes:
-        """The plan. It holds secrets: it goes to the engine and nowhere else."""
-        pools = [*self._pools, *self._empty_pools.values()]
+    def to_json(self, found: Mapping[str, Sequence[Server]] | None = None) -> bytes:
+        """The plan. It holds secrets: it goes to the engine and nowhere else.
+
+        Args:
+            found: Servers that were discovered, by pool; those that are written come first, and of
+                two with one name the first.
+        """
+        written = [*self._pools, *self._empty_pools.values()]
+        pools = [_with_found(pool, (found or {}).get(pool["name"], ())) for pool in written]
         plan: dict[str, Any] = {"listeners": self._listeners, "pools": pools}
         if self._consumers:
             plan["consumers"] = self._consumers
@@ -173,14 +184,11 @@ class PlanBuilder:
 
     def _servers(self, server: Server, source: Path) -> Iterable[dict[str, Any]]:
         """A server for each address its name stands for."""
-        plan = server.to_plan()
-        if server.backup and server.priority is None:
-            plan["priority"] = 1
-        name = server.name or str(server.address)
+        plan = _server_to_plan(server)
         addresses = self.resolve(server.address, source)
         for address in addresses:
-            full_name = name if len(addresses) == 1 else f"{name}@{address.host}"
-            yield {**plan, "name": full_name, "address": str(address)}
+            name = plan["name"] if len(addresses) == 1 else f"{plan['name']}@{address.host}"
+            yield {**plan, "name": name, "address": str(address)}
 
     def _refuse_duplicates(self, servers: list[dict[str, Any]], pool: int) -> None:
         seen: set[str] = set()
@@ -203,6 +211,22 @@ class PlanBuilder:
         family = socket.AF_INET if any(f == socket.AF_INET for f, *_ in found) else socket.AF_INET6
         hosts = dict.fromkeys(str(place[0]) for f, _, _, _, place in found if f == family)
         return [Address(host, address.port) for host in hosts]
+
+
+def _server_to_plan(server: Server) -> dict[str, Any]:
+    backup = {"priority": 1} if server.backup and server.priority is None else {}
+    name = server.name or str(server.address)
+    return {**server.to_plan(), **backup, "name": name, "address": str(server.address)}
+
+
+def _with_found(pool: dict[str, Any], found: Sequence[Server]) -> dict[str, Any]:
+    if not found:
+        return pool
+    servers = {server["name"]: server for server in map(_server_to_plan, found)}
+    servers |= {server["name"]: server for server in pool["servers"]}
+    written = [server["name"] for server in pool["servers"]]
+    names = [*written, *(name for name in servers if name not in written)]
+    return {**pool, "servers": [servers[name] for name in names]}
 
 
 def _plan_path(text: str) -> Path:

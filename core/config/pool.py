@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from trunkline.core.config import patterns
+from trunkline.core.config.discover import Discover
 from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, in_plan
 from trunkline.core.config.problems import listing
 from trunkline.core.config.values import Duration, SocketAddress, StatusRange
@@ -127,8 +128,10 @@ class RetryBudget(Model):
 class Pool(Model):
     """A named set of servers."""
 
-    servers: Annotated[list[AnyServer], Field(min_length=1)]
-    """`"host:port"` or a table."""
+    servers: Annotated[list[AnyServer], Field(min_length=1)] | None = None
+    """`"host:port"` or a table; may be left out beside `discover`."""
+    discover: Discover | None = Field(default=None, exclude=True)
+    """Where more servers are found while the process runs."""
     algorithm: Algorithm | None = None
     """Default round_robin."""
     ring: Ring | None = None
@@ -146,6 +149,12 @@ class Pool(Model):
     health: Health | None = None
     outlier: Outlier | None = None
     retry_budget: RetryBudget | None = None
+
+    @model_validator(mode="after")
+    def _has_servers(self) -> "Pool":
+        if self.servers is None and self.discover is None:
+            raise ValueError('has no servers; give it "servers" or "discover"')
+        return self
 
     @model_validator(mode="after")
     def _hashing_only_where_it_counts(self) -> "Pool":

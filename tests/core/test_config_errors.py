@@ -168,6 +168,28 @@ SINGLE = {
         '[lb.pools."a b"]\nservers = ["127.0.0.1:1"]',
         't.toml:1: lb.pools."a b": must be a name of letters, digits and _ . : -, not "a b"',
     ),
+    "discovery of a kind that does not know a key": (
+        '[lb.pools.app]\ndiscover = { kind = "file", path = "s.toml", port = 80, type = "A" }',
+        't.toml:2: lb.pools.app.discover: "port", "type": kind = "file" does not know that',
+    ),
+    "discovery without a port": (
+        '[lb.pools.app]\ndiscover = { kind = "dns", name = "app.internal" }',
+        "t.toml:2: lb.pools.app.discover: needs port",
+    ),
+    "discovery by SRV with a port": (
+        '[lb.pools.app]\ndiscover = { kind = "dns", name = "a", type = "SRV", port = 80 }',
+        "t.toml:2: lb.pools.app.discover: port: an SRV record brings its own",
+    ),
+    "nameserver that is a name": (
+        '[lb.pools.app]\n[lb.pools.app.discover]\nkind = "dns"\nname = "a"\nport = 80\n'
+        'nameservers = ["10.0.0.53", "ns.example:53"]',
+        "t.toml:6: lb.pools.app.discover.nameservers[1]: must be an IP address such as "
+        '"10.0.0.53", not "ns.example:53"',
+    ),
+    "discovery without a pause": (
+        '[lb.pools.app]\ndiscover = { kind = "file", path = "s.toml", interval = "0s" }',
+        "t.toml:2: lb.pools.app.discover: interval must be at least 100ms",
+    ),
     "no servers": (
         "[lb.pools.app]\nservers = []",
         "t.toml:2: lb.pools.app.servers: must not be empty",
@@ -412,7 +434,7 @@ def test_all_at_once(tmp_path: Path) -> None:
         t.toml:5: lb.http.front.pool: no pool is named "ap"; did you mean "app"?
         t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "cookies", "headers", "host", "https_redirect", "maintenance", "methods", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "timeouts"
         t.toml:10: lb.pools.app.servers[1]: "nowhere.invalid" does not resolve: name or service not known
-        t.toml:11: lb.pools.second.servers: is missing, and has no default
+        t.toml:11: lb.pools.second: has no servers; give it "servers" or "discover"
     """  # noqa: E501
     expect(tmp_path, textwrap.dedent(text), expected)
 

@@ -362,9 +362,10 @@ impl Compiler<'_, '_> {
             }
             None => Some(None),
         };
-        let pool = pools.get(planned.pool.as_str()).copied().cloned();
-        if pool.is_none() && !self.unsound_pools.contains(&planned.pool) {
-            self.error(format!("{path}.pool"), format!("there is no pool `{}`", planned.pool));
+        let wanted = planned.pool.clone().unwrap_or_default();
+        let pool = pools.get(wanted.as_str()).copied().cloned();
+        if pool.is_none() && !self.unsound_pools.contains(&wanted) {
+            self.error(format!("{path}.pool"), format!("there is no pool `{wanted}`"));
         }
         let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {
             return (table_entry(planned), None);

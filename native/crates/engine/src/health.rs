@@ -146,7 +146,7 @@ async fn check(address: SocketAddr, health: &Health) -> Result<String, Bad> {
     })?;
     match health.kind {
         HealthKind::Tcp => Ok("connected".to_owned()),
-        HealthKind::Http => {
+        HealthKind::Http | HealthKind::Grpc => {
             let request = request(address, health);
             stream.write_all(request.as_bytes()).await.map_err(|error| format!("send: {error}"))?;
             let response = read_response(&mut stream, health).await?;

@@ -5,7 +5,11 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-pub use trunkline_filter::plan::{Consumer, Filter, Rewrite};
+pub use trunkline_compress::plan::Compression;
+pub use trunkline_concurrency::plan::Concurrency;
+pub use trunkline_filter::plan::{Consumer, Filter, Rewrite, Sticky};
+pub use trunkline_tls::plan::{Client as UpstreamTls, Server as ListenerTls};
+pub use trunkline_traffic::plan::{Hedge, Mirror, Share};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +35,14 @@ pub struct Listener {
     pub limits: ClientLimits,
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// None = plain.
+    #[serde(default)]
+    pub tls: Option<ListenerTls>,
+    #[serde(default)]
+    pub http2: Http2,
+    /// Connections begin with a PROXY protocol header.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Put the reason code of a refusal into `X-Trunkline-Reason`.
     #[serde(default)]
     pub reason_header: bool,
@@ -64,6 +76,33 @@ pub struct ClientLimits {
     pub target_bytes: usize,
     /// 0 = no limit.
     pub body_bytes: u64,
+}
+
+/// HTTP/2 towards clients. Over TLS the client asks for it (ALPN), in the clear it begins with the preface (RFC 9113 §3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http2 {
+    /// In the clear; over TLS the list of `alpn` decides.
+    pub cleartext: bool,
+    /// Requests at a time on one connection.
+    pub max_concurrent_streams: u32,
+    /// What a client may send on a stream, and on a connection, before it is passed on.
+    pub stream_window_bytes: u32,
+    pub connection_window_bytes: u32,
+    /// WebSocket over HTTP/2 (RFC 8441).
+    pub extended_connect: bool,
+}
+
+/// Who says whose connection it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// Networks whose connections begin with a header; empty = all. Others are taken as they come.
+    #[serde(default)]
+    pub trusted: Vec<String>,
+    /// Until the header is complete.
+    #[serde(default = "three_seconds")]
+    pub timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,7 +145,29 @@ pub struct Route {
     pub cookies: Vec<Predicate>,
     #[serde(default)]
     pub priority: i32,
-    pub pool: String,
+    /// The pool, unless `split` names several.
+    #[serde(default)]
+    pub pool: Option<String>,
+    #[serde(default)]
+    pub split: Vec<Share>,
+    /// `ip`, `header:NAME` or `cookie:NAME`: one client always gets the same side. None = by turns.
+    #[serde(default)]
+    pub split_by: Option<String>,
+    #[serde(default)]
+    pub mirror: Option<Mirror>,
+    #[serde(default)]
+    pub hedge: Option<Hedge>,
+    #[serde(default)]
+    pub compression: Option<Compression>,
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+    /// Take the whole body in, up to so many bytes, before a server is chosen: a slow client then holds no server, and the request may be
+    /// tried again. 0 = pass on as it comes.
+    #[serde(default)]
+    pub buffer_request_bytes: u64,
+    /// Translate gRPC-Web of browsers into gRPC.
+    #[serde(default)]
+    pub grpc_web: bool,
     #[serde(default)]
     pub filters: Vec<Filter>,
     #[serde(default)]
@@ -214,6 +275,37 @@ pub struct Pool {
     pub outlier: Option<Outlier>,
     #[serde(default)]
     pub retry_budget: RetryBudget,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// None = plain.
+    #[serde(default)]
+    pub tls: Option<UpstreamTls>,
+    /// The header that tells servers who the client is; such connections serve one request.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyVersion>,
+    #[serde(default)]
+    pub sticky: Option<Sticky>,
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+}
+
+/// What servers speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    #[default]
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// Over TLS by ALPN, else with prior knowledge (RFC 9113 §3.3).
+    #[serde(rename = "h2")]
+    Http2,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum ProxyVersion {
+    #[serde(rename = "v1")]
+    V1,
+    #[serde(rename = "v2")]
+    V2,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -222,6 +314,9 @@ pub struct Server {
     /// What people call it; defaults to the address on the control side.
     pub name: String,
     pub address: SocketAddr,
+    /// The host that was configured, for SNI and the certificate; none = the address.
+    #[serde(default)]
+    pub host: Option<String>,
     #[serde(default = "one")]
     pub weight: u32,
     /// 0 first; higher numbers are backups.
@@ -299,6 +394,9 @@ pub struct Health {
     /// The first 64 KB of the body must contain this.
     #[serde(default)]
     pub body_contains: Option<String>,
+    /// For `grpc`: the service to ask for; empty = the server as a whole.
+    #[serde(default)]
+    pub service: String,
     #[serde(default = "two_seconds")]
     pub interval_ms: u64,
     #[serde(default = "second")]
@@ -316,6 +414,8 @@ pub struct Health {
 pub enum HealthKind {
     Tcp,
     Http,
+    /// `grpc.health.v1.Health/Check`.
+    Grpc,
 }
 
 /// Passive checks: a server that keeps failing real requests is left out for a while.
@@ -372,6 +472,21 @@ impl Default for ClientLimits {
             headers: 100,
             target_bytes: 8_192,
             body_bytes: 0,
+        }
+    }
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        let trunkline_http2::Settings {
+            max_concurrent_streams, stream_window_bytes, connection_window_bytes, ..
+        } = trunkline_http2::Settings::default();
+        Self {
+            cleartext: true,
+            max_concurrent_streams,
+            stream_window_bytes,
+            connection_window_bytes,
+            extended_connect: true,
         }
     }
 }
@@ -448,6 +563,10 @@ fn second() -> u64 {
 
 fn two_seconds() -> u64 {
     2_000
+}
+
+fn three_seconds() -> u64 {
+    3_000
 }
 
 fn by_ip() -> String {

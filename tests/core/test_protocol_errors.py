@@ -94,6 +94,10 @@ LISTENERS = {
         'proxy_protocol.timeout = "0s"',
         f'{LISTENER}.proxy_protocol.timeout: must be more than 0, not "0s"',
     ),
+    "TLS that is switched off": (
+        "tls = false",
+        f"{LISTENER}.tls: must be a table, not false; to do without, leave it out",
+    ),
     "a version where clients choose": (
         'proxy_protocol = "v2"',
         f"{LISTENER}.proxy_protocol: must be a table, not a string",
@@ -168,6 +172,10 @@ def route(text: str) -> str:
 
 
 SPLITS = {
+    "a redirect to where it is": (
+        'https_redirect = true\n[lb.http.front.tls]\ncertificate = "a.pem"',
+        "t.toml:1: lb.http.front: routes[0]: https_redirect does nothing with tls",
+    ),
     "a split over an unknown pool": (
         'split = [{ pool = "app", weight = 9 }, { pool = "nekst", weight = 1 }]',
         't.toml:5: lb.http.front.routes[0].split[1].pool: no pool is named "nekst"; '
@@ -207,6 +215,10 @@ POOLS = {
         'protocol = "h2"\nproxy_protocol = "v1"',
         f'{OWNER}: proxy_protocol does not go with protocol = "h2": its connections are shared by '
         "many clients",
+    ),
+    "connections that are not kept": (
+        'keep_alive.idle = 5\nproxy_protocol = "v1"',
+        f"{OWNER}: keep_alive does nothing with proxy_protocol: its connections serve one request",
     ),
     "a protocol that is none": (
         'protocol = "http/2"',

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use trunkline_filter::{Environment, Registry, WallClock};
 use trunkline_telemetry::Sink;
 use trunkline_telemetry::access::{self, AccessLog};
+use trunkline_tls::Challenges;
 
 use crate::acceptor;
 use crate::clock;
@@ -55,6 +56,8 @@ pub struct Applied {
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) registry: Arc<Registry>,
+    /// What TLS-ALPN-01 challenges are answered with.
+    pub(crate) challenges: Arc<Challenges>,
     wall: Arc<WallClock>,
     workers: Vec<Handle>,
     control: Mutex<Control>,
@@ -98,6 +101,7 @@ impl Engine {
         Ok(Self {
             shared,
             registry,
+            challenges: Arc::default(),
             wall,
             workers,
             control: Mutex::new(control),
@@ -159,6 +163,8 @@ impl Engine {
             workers: self.workers.len(),
             environment: &mut environment,
             now_ns: clock::now_ns(),
+            now_unix: clock::unix_ns() / 1_000_000_000,
+            challenges: &self.challenges,
             errors: Vec::new(),
             unsound_pools: Vec::new(),
             changed: Changed::default(),

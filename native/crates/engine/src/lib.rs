@@ -12,6 +12,7 @@ mod cells;
 mod client;
 mod clock;
 mod compile;
+mod edges;
 mod engine;
 mod exchange;
 mod explain;

@@ -9,6 +9,7 @@ use crate::client::{Client, Next};
 use crate::exchange::{Answered, Refused};
 use crate::failure::{Failure, Side};
 use crate::settle::Tally;
+use crate::wire::Message;
 
 /// What every response of our own has.
 struct Own<'o> {
@@ -37,7 +38,7 @@ impl Client {
         });
         let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
-        next_after(self.write(&out).await, close, reusable)
+        next_after(self.write_own(&out, response_bytes).await, close, reusable)
     }
 
     /// Writes a filter's own response.
@@ -57,7 +58,13 @@ impl Client {
         let failure = side_of(refusal.reason).map(|side| Failure { status, reason, side });
         let tally = Tally { status, failure, response_bytes, ..Tally::default() };
         self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
-        next_after(self.write(&out).await, close, reusable)
+        next_after(self.write_own(&out, response_bytes).await, close, reusable)
+    }
+
+    /// A whole response whose last `body_bytes` are its body.
+    async fn write_own(&self, text: &[u8], body_bytes: u64) -> io::Result<()> {
+        let head_bytes = text.len().saturating_sub(body_bytes as usize);
+        self.send(Message { text, head_bytes, end: true }).await
     }
 
     /// Tells of an exchange that failed before its response began. Also returns the body bytes.
@@ -73,7 +80,7 @@ impl Client {
                 out.extend_from_slice(b"Retry-After: 1\r\n");
             }
         });
-        (bytes, self.write(&out).await)
+        (bytes, self.write_own(&out, bytes).await)
     }
 
     /// With the body `{"error":"reason","status":404}`.

@@ -345,6 +345,7 @@ impl Compiler<'_, '_> {
             forwarding: forwarding?,
             tls,
             proxy,
+            http2: planned.http2,
             reason_header: planned.reason_header,
             access_log: planned.access_log,
             cells: before

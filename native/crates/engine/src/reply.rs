@@ -1,11 +1,12 @@
 //! The response on its way back: its head is checked and written anew, its body follows in bounded pieces.
 
-use trunkline_http::chunk::{ChunkDecoder, Piece, forwardable_trailers};
 use trunkline_http::{
     Answers, Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response,
 };
+use trunkline_http2::Fields;
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::body::{Sink, Source};
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
@@ -27,22 +28,6 @@ pub(crate) struct Reply {
     pub(crate) closes: bool,
     /// Protocol switch or tunnel: bytes flow both ways from now on.
     pub(crate) tunnels: bool,
-}
-
-/// Where the body comes from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Nothing,
-    Length(u64),
-    Chunked(Box<ChunkDecoder>),
-    UntilClose,
-}
-
-/// How the client gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sink {
-    Raw,
-    Chunked { trailers: bool },
 }
 
 /// What was at the front of the block.
@@ -79,16 +64,47 @@ fn examine(
     let mut storage = HeaderBuffer::new();
     let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
     let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
-    let arrived = match head.status {
-        101 if !exchange.may_tunnel || head.upgrade.is_none() => return Err(Failure::UNEXPECTED_UPGRADE),
-        100 | 102..=199 => Arrived::Interim(interim(&head, &exchange.facts)),
+    if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
+        return Err(Failure::UNEXPECTED_UPGRADE);
+    }
+    let arrived = judge(&head, exchange, filters, forwarding, close, try_again)?;
+    Ok((arrived, head.length))
+}
+
+/// A response head of a stream.
+pub(crate) fn take_fields(
+    fields: &Fields,
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<Arrived, Failure> {
+    let mut storage = HeaderBuffer::new();
+    let mut head = fields.response(exchange.answers, &mut storage).map_err(Failure::upstream)?;
+    if exchange.is_websocket && head.status < 300 && head.status >= 200 {
+        // RFC 8441 §5: what an extended CONNECT is answered with is what HTTP/1.1 calls a switch.
+        (head.status, head.upgrade, head.framing) = (101, Some(&b"websocket"[..]), Framing::None);
+    }
+    judge(&head, exchange, filters, forwarding, close, try_again)
+}
+
+fn judge(
+    head: &ResponseHead<'_, '_>,
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<Arrived, Failure> {
+    Ok(match head.status {
+        100 | 102..=199 => Arrived::Interim(interim(head, &exchange.facts)),
         status if try_again(status) => return Err(Failure::RETRYABLE_STATUS),
         status => {
             filters.run(status);
-            Arrived::Final(translate(&head, exchange, filters, forwarding, close))
+            Arrived::Final(translate(head, exchange, filters, forwarding, close))
         }
-    };
-    Ok((arrived, head.length))
+    })
 }
 
 /// The filters' response phase, run once, when the final head is known.
@@ -108,7 +124,7 @@ impl FilterPhase<'_> {
 /// 1xx responses pass to clients that know them (RFC 9110 §15.2).
 fn interim(head: &ResponseHead<'_, '_>, facts: &Facts) -> Text {
     let mut out = Text::take();
-    if !facts.http10 {
+    if facts.version != Version::Http10 {
         encode::status_line(&mut out, Version::Http11, head.status, head.reason);
         encode::headers(&mut out, head.headers, |header| header.field == Field::Other);
         out.extend_from_slice(b"\r\n");
@@ -128,12 +144,9 @@ fn translate(
     let edits = filters.exchange.response_edits();
     // A HEAD that the route made another method: its response has a body that the client must not get.
     let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
-    let (body, sink, declared) = if unwanted {
-        (Source::Nothing, Sink::Raw, Framing::None)
-    } else {
-        framing_for(head, exchange.facts.http10, edits.is_empty())
-    };
-    let ends_with_close = sink == Sink::Raw && matches!(declared, Framing::UntilClose);
+    let (body, sink, declared) = framing_for(head, exchange.facts.version, edits.is_empty());
+    let (body, declared) = if unwanted { (Source::Nothing, Framing::None) } else { (body, declared) };
+    let ends_with_close = sink == Sink::Raw && declared == Framing::UntilClose;
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
@@ -149,7 +162,10 @@ fn translate(
         // RFC 9110 §8.6: no Content-Length in 204.
         encode::framing(&mut out, declared, head.content_length.filter(|_| head.status != 204));
     }
-    connection_line(&mut out, head, tunnels, closes, exchange.facts.http10);
+    if tunnels && exchange.facts.version == Version::Http11 && head.version == Version::Http2 {
+        out.extend_from_slice(exchange.websocket_accept.as_bytes());
+    }
+    connection_line(&mut out, head, tunnels, closes, exchange.facts.version == Version::Http10);
     out.extend_from_slice(b"\r\n");
     Reply {
         status: head.status,
@@ -181,116 +197,20 @@ fn connection_line(
 
 /// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
 /// body ends with the connection.
-fn framing_for(head: &ResponseHead<'_, '_>, http10: bool, trailers: bool) -> (Source, Sink, Framing) {
-    let (sink, declared) = if http10 {
-        (Sink::Raw, Framing::UntilClose)
-    } else {
-        (Sink::Chunked { trailers }, Framing::Chunked)
+fn framing_for(head: &ResponseHead<'_, '_>, client: Version, trailers: bool) -> (Source, Sink, Framing) {
+    let streams = head.version == Version::Http2;
+    let source = match head.framing {
+        Framing::None => Source::Nothing,
+        _ if streams => Source::Stream,
+        Framing::Length(length) => Source::Length(length),
+        Framing::Chunked => Source::Chunked(Box::default()),
+        Framing::UntilClose => Source::UntilClose,
     };
-    match head.framing {
-        Framing::None => (Source::Nothing, Sink::Raw, Framing::None),
-        Framing::Length(length) => (Source::Length(length), Sink::Raw, Framing::Length(length)),
-        Framing::Chunked => (Source::Chunked(Box::default()), sink, declared),
-        Framing::UntilClose => (Source::UntilClose, sink, declared),
-    }
-}
-
-impl Source {
-    pub(crate) fn is_done(&self) -> bool {
-        match self {
-            Self::Nothing | Self::Length(0) => true,
-            Self::Chunked(decoder) => decoder.is_done(),
-            Self::Length(_) | Self::UntilClose => false,
-        }
-    }
-
-    /// Moves the body bytes at the front of `block` into `out`, framed for the client.
-    pub(crate) fn transfer(
-        &mut self,
-        block: &mut Block,
-        sink: Sink,
-        out: &mut Vec<u8>,
-    ) -> Result<u64, Failure> {
-        match self {
-            Self::Nothing => Ok(0),
-            Self::Length(remaining) => {
-                let count = (*remaining).min(block.filled().len() as u64) as usize;
-                *remaining -= count as u64;
-                append(out, block.filled().get(..count).unwrap_or_default(), sink);
-                block.consume(count);
-                Ok(count as u64)
-            }
-            Self::UntilClose => {
-                let count = block.filled().len();
-                append(out, block.filled(), sink);
-                block.consume(count);
-                Ok(count as u64)
-            }
-            Self::Chunked(decoder) => transfer_chunks(decoder, block, sink, out),
-        }
-    }
-
-    /// The upstream has closed: fine only if that is how the body ends.
-    pub(crate) fn close(&mut self, sink: Sink, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if !matches!(self, Self::UntilClose) {
-            return Err(Failure::RESPONSE_TRUNCATED);
-        }
-        if sink != Sink::Raw {
-            out.extend_from_slice(b"0\r\n\r\n");
-        }
-        *self = Self::Nothing;
-        Ok(())
-    }
-}
-
-fn append(out: &mut Vec<u8>, data: &[u8], sink: Sink) {
-    if sink == Sink::Raw || data.is_empty() {
-        out.extend_from_slice(data);
-        return;
-    }
-    encode::chunk_size(out, data.len());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
-}
-
-fn transfer_chunks(
-    decoder: &mut ChunkDecoder,
-    block: &mut Block,
-    sink: Sink,
-    out: &mut Vec<u8>,
-) -> Result<u64, Failure> {
-    let mut total = 0;
-    loop {
-        let (used, piece) = decoder.decode(block.filled()).map_err(|reason| Failure {
-            status: 0,
-            ..Failure::upstream(trunkline_http::Reject::response(reason))
-        })?;
-        let finished = match piece {
-            Piece::Data(data) => {
-                total += data.len() as u64;
-                append(out, data, sink);
-                false
-            }
-            Piece::NeedMore => true,
-            Piece::End => {
-                if let Sink::Chunked { trailers } = sink {
-                    end_chunks(if trailers { decoder.trailers() } else { &[] }, out);
-                }
-                true
-            }
-        };
-        block.consume(used);
-        if finished {
-            return Ok(total);
-        }
-    }
-}
-
-/// Last chunk and trailers (RFC 9112 §7.1.2).
-pub(crate) fn end_chunks(trailers: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0\r\n");
-    if !trailers.is_empty() {
-        forwardable_trailers(trailers, |name, value| encode::header(out, name, value));
-    }
-    out.extend_from_slice(b"\r\n");
+    let (sink, declared) = match (client, head.framing) {
+        (Version::Http2, framing) => (Sink::Frames { trailers }, framing),
+        (_, framing @ (Framing::None | Framing::Length(_))) => (Sink::Raw, framing),
+        (Version::Http10, _) => (Sink::Raw, Framing::UntilClose),
+        (Version::Http11, _) => (Sink::Chunked { trailers }, Framing::Chunked),
+    };
+    (source, sink, declared)
 }

@@ -1,7 +1,7 @@
 //! TLS below a connection: what is read is decrypted into the caller's buffer, what is written goes out as records. Buffers are on loan
 //! while bytes are in them; an idle session has none.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
@@ -24,8 +24,6 @@ thread_local! {
 /// A connection's TLS.
 pub(crate) struct Secure {
     state: RefCell<State>,
-    /// Why the session ended, if it did not end in peace.
-    failure: Cell<Option<&'static str>>,
 }
 
 struct State {
@@ -53,17 +51,12 @@ impl Secure {
             sent: 0,
             ended: false,
         };
-        Self { state: RefCell::new(state), failure: Cell::new(None) }
+        Self { state: RefCell::new(state) }
     }
 
     /// What was agreed on.
     pub(crate) fn with_session<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
         look(&self.state.borrow().session)
-    }
-
-    /// The reason code of what ended the session.
-    pub(crate) fn failure(&self) -> Option<&'static str> {
-        self.failure.get()
     }
 
     /// Plaintext is here that nobody has read.
@@ -151,7 +144,7 @@ impl Secure {
             incoming.compact();
             let room = incoming.spare().len();
             if room == 0 {
-                return Poll::Ready(Err(self.broken(Error::MessageTooLong)));
+                return Poll::Ready(Err(Broken::Tls(Error::MessageTooLong)));
             }
             match stream.try_read(incoming.spare()) {
                 Ok(0) => return Poll::Ready(Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()))),
@@ -192,16 +185,11 @@ impl Secure {
             }
         });
         state.send_now(stream);
-        let progress = result.map_err(|error| self.broken(error))?;
+        let progress = result.map_err(Broken::Tls)?;
         state.ended = progress.closed_by_peer;
         incoming.consume(progress.consumed);
         state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
         Ok(filled)
-    }
-
-    fn broken(&self, error: Error) -> Broken {
-        self.failure.set(Some(error.reason()));
-        Broken::Tls(error)
     }
 
     /// Encrypts and sends some of the slices; what the socket does not take waits in here and is sent before anything else.
@@ -230,11 +218,7 @@ impl Secure {
     }
 
     /// Ready when every record is with the kernel.
-    pub(crate) fn poll_flush(
-        &self,
-        stream: &TcpStream,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_flush(&self, stream: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let state = &mut *self.state.borrow_mut();
             match state.send(stream) {

@@ -49,6 +49,7 @@ pub(crate) struct Listener {
     pub(crate) forwarding: Forwarding,
     /// `None` = plain.
     pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) http2: plan::Http2,
     /// `None` = connections begin with what they carry.
     pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) reason_header: bool,

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::block::Block;
 use crate::secure::{Secure, clear_readiness};
 use crate::timer::Deadline;
 
@@ -41,7 +40,10 @@ impl Transport {
     }
 
     /// Ready when the handshake is complete; at once without TLS.
-    pub(crate) fn poll_handshake(&self, context: &mut Context<'_>) -> Poll<Result<(), crate::secure::Broken>> {
+    pub(crate) fn poll_handshake(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), crate::secure::Broken>> {
         self.secure().map_or(Poll::Ready(Ok(())), |secure| secure.poll_handshake(&self.stream, context))
     }
 
@@ -98,16 +100,6 @@ impl Transport {
     /// Ready when everything written is with the kernel.
     pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.secure().map_or(Poll::Ready(Ok(())), |secure| secure.poll_flush(&self.stream, context))
-    }
-
-    /// Waits until there is something to read, and only then borrows a block for it; 10 000 quiet connections hold none. The end of
-    /// the stream is an error.
-    pub(crate) fn poll_block(&self, context: &mut Context<'_>) -> Poll<io::Result<Block>> {
-        std::task::ready!(self.poll_readable(context))?;
-        let mut block = Block::ordinary();
-        let count = std::task::ready!(self.poll_read(context, block.spare()))?;
-        block.advance(count);
-        Poll::Ready(if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(block) })
     }
 
     /// True if an idle connection can still be used: nothing to read means open and quiet. The event loop has noted a FIN, a reset or

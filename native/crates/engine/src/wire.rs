@@ -56,7 +56,8 @@ impl Wire {
         }
     }
 
-    /// See [`Transport::poll_block`].
+    /// Waits until there is something to read, and only then borrows a block for it; 10 000 quiet connections hold none. The end of
+    /// the stream is an error.
     pub(crate) fn poll_block(&self, context: &mut Context<'_>) -> Poll<io::Result<Block>> {
         std::task::ready!(self.poll_readable(context))?;
         let mut block = Block::ordinary();

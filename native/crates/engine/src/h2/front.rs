@@ -130,7 +130,11 @@ fn limits(listener: &Listener) -> Limits {
         header_list_bytes: u32::try_from(list_bytes).unwrap_or(u32::MAX),
         headers: limits.headers,
         target_bytes: limits.target_bytes,
-        streams_total: if limits.requests_per_connection == 0 { u32::MAX } else { limits.requests_per_connection },
+        streams_total: if limits.requests_per_connection == 0 {
+            u32::MAX
+        } else {
+            limits.requests_per_connection
+        },
         ..Limits::default()
     }
 }

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_request() {
-        let lines = b"POST /a?b=c HTTP/1.1\r\nHost: shop.test\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let lines =
+            b"POST /a?b=c HTTP/1.1\r\nHost: shop.test\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
         let expected = blocks(|out| {
             encode::method(out, "POST");
             encode::scheme(out, "https");

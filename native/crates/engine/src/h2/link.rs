@@ -25,6 +25,8 @@ pub(crate) const OUTPUT_HIGH: usize = 128 * 1024;
 const OUTPUT_LOW: usize = 32 * 1024;
 /// Reads before others have their turn.
 const READS_PER_TURN: usize = 8;
+/// What a client may take to hear that its connection ends.
+const ECHO_MS: u64 = 1_000;
 /// Field lists kept for the next responses.
 const KEPT_FIELDS: usize = 16;
 
@@ -44,6 +46,8 @@ pub(crate) struct Link {
     /// Without a stream since then, in milliseconds; 0 = there are some.
     idle_since_ms: Cell<u64>,
     served: Cell<bool>,
+    /// The client was told of the end then, in milliseconds, and may not have heard of it; 0 = it was not, or it has.
+    warned_at_ms: Cell<u64>,
     over: Cell<bool>,
     is_server: bool,
 }
@@ -57,7 +61,12 @@ pub(crate) enum End {
 }
 
 impl Link {
-    pub(super) fn new(worker: &Rc<Worker>, transport: Transport, codec: Connection, is_server: bool) -> Rc<Self> {
+    pub(super) fn new(
+        worker: &Rc<Worker>,
+        transport: Transport,
+        codec: Connection,
+        is_server: bool,
+    ) -> Rc<Self> {
         Rc::new(Self {
             worker: Rc::clone(worker),
             transport,
@@ -70,6 +79,7 @@ impl Link {
             deadline: Deadline::new(&worker.timer),
             idle_since_ms: Cell::new(clock::now_ms()),
             served: Cell::new(false),
+            warned_at_ms: Cell::new(0),
             over: Cell::new(false),
             is_server,
         })
@@ -376,7 +386,10 @@ impl Link {
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
             Event::GoAway { .. } => {}
-            Event::Pong { .. } => codec.go_away(ErrorCode::NoError),
+            Event::Pong { .. } => {
+                self.warned_at_ms.set(0);
+                codec.go_away(ErrorCode::NoError);
+            }
         }
     }
 
@@ -408,7 +421,10 @@ impl Link {
     fn gone_above(&self, last_stream: u32) {
         let reset = Reset { code: ErrorCode::RefusedStream, unprocessed: true };
         let slots = self.slots.borrow();
-        slots.iter().filter(|(number, _)| **number > last_stream).for_each(|(_, slot)| slot.push_reset(reset));
+        slots
+            .iter()
+            .filter(|(number, _)| **number > last_stream)
+            .for_each(|(_, slot)| slot.push_reset(reset));
     }
 
     //--- the end ---
@@ -420,6 +436,7 @@ impl Link {
             if !codec.is_closing() {
                 codec.drain();
                 codec.ping(*b"draining");
+                self.warned_at_ms.set(clock::now_ms());
             }
         }
     }
@@ -434,11 +451,22 @@ impl Link {
             (codec.is_closing(), codec.output().is_empty())
         };
         match front {
-            _ if closing && sent => Poll::Ready(End::Peace),
+            _ if closing && sent && !self.awaits_echo(context) => Poll::Ready(End::Peace),
             Some(_) if self.worker.is_cut() => Poll::Ready(End::Lost),
             Some(front) => self.poll_idle(context, front.patience_ms(self.served.get())),
             None => Poll::Pending,
         }
+    }
+
+    /// Requests that were sent before the client heard of the end may still come.
+    fn awaits_echo(&self, context: &mut Context<'_>) -> bool {
+        let (warned_at_ms, now_ms) = (self.warned_at_ms.get(), clock::now_ms());
+        if warned_at_ms == 0 || now_ms > warned_at_ms + ECHO_MS {
+            return false;
+        }
+        self.deadline.arm(now_ms, ECHO_MS);
+        let _ = self.deadline.poll_expired(context);
+        true
     }
 
     /// A client that asks for nothing is let go after a while; 0 = never.

@@ -19,7 +19,10 @@ pub(crate) use stream::Stream;
 
 /// Limits on what a server may send; what it says is bounded like a head of HTTP/1.1.
 pub(crate) fn upstream_limits() -> trunkline_http2::Limits {
-    trunkline_http2::Limits { header_list_bytes: 2 * crate::block::ORDINARY_BYTES as u32, ..Default::default() }
+    trunkline_http2::Limits {
+        header_list_bytes: 2 * crate::block::ORDINARY_BYTES as u32,
+        ..Default::default()
+    }
 }
 
 /// What servers are told of us. No stream takes another's window: a slow client holds up its own response only.

@@ -11,7 +11,8 @@ use trunkline_http2::{ErrorCode, Fields};
 use super::lines;
 use super::link::Link;
 use super::slot::{Reset, Slot};
-use crate::block::Text;
+use crate::block::{Block, Text};
+use crate::body::{Sink, Source};
 
 pub(crate) struct Stream {
     link: Rc<Link>,
@@ -49,16 +50,31 @@ impl Stream {
         self.slot.reset.get()
     }
 
-    /// The peer has sent everything, and nothing of it but what is in `data` is left.
-    pub(crate) fn is_complete(&self) -> bool {
-        let received = self.slot.received.borrow();
-        self.slot.ended.get() && received.data().is_empty() && received.trailers.is_none()
-    }
-
     /// The body's bytes so far are all of it and at most `bytes` long.
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
+    fn fits(&self, bytes: usize) -> bool {
         let received = self.slot.received.borrow();
         self.slot.ended.get() && received.trailers.is_none() && received.data().len() <= bytes
+    }
+
+    /// A field list that was read is used again.
+    pub(crate) fn give_back(&self, fields: Box<Fields>) {
+        self.link.give_back(fields);
+    }
+
+    /// What is here of a response's body. If it is all, its length is known now, and nothing has to wait for its end.
+    pub(crate) fn take_block(&self, body: &mut Source, sink: Sink) -> Block {
+        if !matches!(body, Source::Stream) {
+            return Block::none();
+        }
+        let mut block = Block::ordinary();
+        let whole = self.fits(block.spare().len()) && !matches!(sink, Sink::Chunked { .. });
+        let count = self.slot.received.borrow_mut().take(block.spare());
+        block.advance(count);
+        self.link.release(self.number.get(), count);
+        if whole {
+            *body = Source::Length(count as u64);
+        }
+        block
     }
 
     pub(crate) fn trailers(&self) -> Option<Vec<u8>> {

@@ -17,6 +17,7 @@ use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
+use crate::grpc::Call;
 use crate::h2::Stream;
 use crate::plan::RetryOn;
 use crate::relay::Relayed;
@@ -86,7 +87,7 @@ impl Client {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
         let pool = self.worker.pool(&route.pool);
         pool.count_request(exchange.facts.started_ns);
-        let total_at_ms = match route.timeouts.total_ms {
+        let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
@@ -134,6 +135,9 @@ impl Client {
                 route.chain.abandon(filters);
             }
         }
+        if begun && exchange.facts.call == Some(Call::Grpc) && failure.side != Side::Client {
+            return self.cut_call(failure);
+        }
         if failure.status == 0 || begun {
             return Next::Cut;
         }
@@ -141,9 +145,16 @@ impl Client {
         let reusable = body_read && !exchange.may_tunnel;
         let close = !reusable || !exchange.facts.keep_alive || self.must_close();
         tally.status = failure.status;
-        let (bytes, written) = self.fail(failure, close, exchange.is_head, filters).await;
+        let (bytes, written) = self.fail(failure, close, exchange, filters).await;
         tally.response_bytes = bytes;
         next_after(written, close, reusable)
+    }
+
+    /// The client of a call learns from its trailers why the response broke off; there are none but on a stream.
+    fn cut_call(&self, failure: Failure) -> Next {
+        let Some(stream) = self.wire.stream() else { return Next::Cut };
+        stream.end(&Call::late_failure(failure));
+        Next::Close
     }
 }
 
@@ -342,7 +353,7 @@ impl Journey<'_> {
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
+            let mut phase = self.phase(filters, now_ns, latency_ns);
             // What is left of the request is not read after its answer (RFC 9112 §9.3).
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
@@ -384,7 +395,7 @@ impl Journey<'_> {
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
+            let mut phase = self.phase(filters, now_ns, latency_ns);
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
             let arrived = take_fields(&fields, self.exchange, &mut phase, forwarding, close, |status| {
@@ -402,6 +413,16 @@ impl Journey<'_> {
             }
             self.client.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
         }
+    }
+
+    fn phase<'f>(
+        &'f self,
+        exchange: &'f mut trunkline_filter::Exchange,
+        now_ns: u64,
+        latency_ns: u64,
+    ) -> FilterPhase<'f> {
+        let compression = self.route.compression.as_ref();
+        FilterPhase { chain: &self.route.chain, compression, exchange, now_ns, latency_ns }
     }
 
     /// Passes a 1xx response on to a client that knows what it is.
@@ -553,6 +574,11 @@ impl Journey<'_> {
             local.server.state.eject_until(ejection.until_ns);
         }
     }
+}
+
+/// The shorter of two times of which 0 means none.
+fn shorter(one_ms: u64, other_ms: u64) -> u64 {
+    if one_ms == 0 || other_ms == 0 { one_ms.max(other_ms) } else { one_ms.min(other_ms) }
 }
 
 /// A place in a pool's queue, given back when it is left.

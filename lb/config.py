@@ -5,9 +5,11 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from trunkline.core.config.answers import HttpsRedirect, Maintenance, Redirect, Respond
-from trunkline.core.config.http import Exchange, HeaderEdits, HttpListener, Rewrite
+from trunkline.core.config.http import HeaderEdits, Rewrite
+from trunkline.core.config.listener import HttpListener
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
+from trunkline.core.config.route import Exchange
 from trunkline.core.config.values import Short
 
 

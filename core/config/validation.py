@@ -196,8 +196,10 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "dict_type": _kind("a table"),
     "model_type": _kind("a table"),
     "model_attributes_type": _kind("a table"),
+    "greater_than": _bound("more than", "gt"),
     "greater_than_equal": _bound("at least", "ge"),
     "less_than_equal": _bound("at most", "le"),
     "less_than": _bound("less than", "lt"),
     "too_short": _too_short,
+    "string_too_short": _too_short,
 }

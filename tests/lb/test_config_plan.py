@@ -80,8 +80,9 @@ def test_one_role_of_two(tmp_path: Path) -> None:
 def test_a_name_becomes_its_addresses(tmp_path: Path) -> None:
     text = (PLANS / "minimal.toml").read_text().replace("127.0.0.1:9100", "localhost:9100")
     plan = json.loads(load(write(tmp_path, text), load_roles()).plan)
-    expected = [{"name": "localhost:9100", "address": "127.0.0.1:9100"}]
-    assert plan["pools"][0]["servers"] == expected
+    (server,) = plan["pools"][0]["servers"]
+    address = {"name": "localhost:9100", "address": "127.0.0.1:9100", "host": "localhost"}
+    assert server == address
 
 
 def test_environment_and_dollar(tmp_path: Path) -> None:

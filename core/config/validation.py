@@ -167,7 +167,7 @@ def _kind(wanted: str) -> Callable[[dict[str, Any], Any], str]:
 
 
 def _bound(words: str, limit: str) -> Callable[[dict[str, Any], Any], str]:
-    return lambda context, value: f"must be {words} {context[limit]:g}, not {shown(value)}"
+    return lambda context, value: f"must be {words} {context[limit]:.15g}, not {shown(value)}"
 
 
 def _too_short(context: dict[str, Any], value: Any) -> str:

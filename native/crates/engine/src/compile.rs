@@ -170,6 +170,7 @@ impl Compiler<'_, '_> {
         if let Some(same) = before.filter(is_same) {
             return Some(Arc::clone(same));
         }
+        self.check_health(&path, &planned);
         self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
         let servers: Vec<Arc<Server>> = planned
             .servers

@@ -34,11 +34,12 @@ impl Client {
     ) -> Next {
         let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
         let close = !reusable || !facts.keep_alive || self.must_close();
-        let (out, response_bytes) = self.compose_failure(failure, close, is_head, facts.call, filters, |out| {
-            if let Some(allow) = &allow {
-                encode::header(out, "Allow", allow.as_bytes());
-            }
-        });
+        let (out, response_bytes) =
+            self.compose_failure(failure, close, is_head, facts.call, filters, |out| {
+                if let Some(allow) = &allow {
+                    encode::header(out, "Allow", allow.as_bytes());
+                }
+            });
         let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)

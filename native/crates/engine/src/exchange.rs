@@ -379,7 +379,9 @@ impl Desk<'_> {
     ) -> (Admission, usize) {
         let head = request.head;
         let mut outgoing = Text::take();
-        if let Err(reason) = self.write_head(&mut outgoing, request, route, filters, facts.web_form().is_some()) {
+        if let Err(reason) =
+            self.write_head(&mut outgoing, request, route, filters, facts.web_form().is_some())
+        {
             route.chain.abandon(filters);
             let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
             return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);

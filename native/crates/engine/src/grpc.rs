@@ -10,7 +10,10 @@ use crate::failure::Failure;
 pub(crate) enum Call {
     Grpc,
     /// A browser: the form of its request, and of the response that it wants.
-    Web { sent: Form, wanted: Form },
+    Web {
+        sent: Form,
+        wanted: Form,
+    },
 }
 
 impl Call {
@@ -21,7 +24,9 @@ impl Call {
         }
         Some(match content_type(head)?.kind {
             Kind::Grpc => Self::Grpc,
-            Kind::Web(sent) => Self::Web { sent, wanted: Form::of_response(find(head.headers, "accept"), sent) },
+            Kind::Web(sent) => {
+                Self::Web { sent, wanted: Form::of_response(find(head.headers, "accept"), sent) }
+            }
         })
     }
 

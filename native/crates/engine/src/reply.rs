@@ -247,10 +247,7 @@ fn compression(head: &ResponseHead<'_, '_>, exchange: &Exchange, policy: Option<
 }
 
 /// A gRPC response for a browser: its content type, and the form that is wanted.
-fn web_content_type<'b>(
-    head: &ResponseHead<'b, '_>,
-    exchange: &Exchange,
-) -> Option<(ContentType<'b>, Form)> {
+fn web_content_type<'b>(head: &ResponseHead<'b, '_>, exchange: &Exchange) -> Option<(ContentType<'b>, Form)> {
     let Some(Call::Web { wanted, .. }) = exchange.facts.call else { return None };
     let content_type = ContentType::parse(trunkline_http::find(head.headers, "content-type")?)?;
     Some((content_type, wanted))

@@ -43,7 +43,9 @@ impl Transform {
     /// Nothing more comes for now: what was taken goes out.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         match self {
-            Self::Compress(Compressor(Some(encoder))) => encoder.flush(out).map_err(|_| Failure::ENCODER_FAILED),
+            Self::Compress(Compressor(Some(encoder))) => {
+                encoder.flush(out).map_err(|_| Failure::ENCODER_FAILED)
+            }
             _ => Ok(()),
         }
     }
@@ -55,7 +57,9 @@ impl Transform {
                 encoder.finish(out).map(|()| false).map_err(|_| Failure::ENCODER_FAILED)
             }
             Self::Compress(_) => Err(Failure::ENCODER_FAILED),
-            Self::Web(bridge) => bridge.finish(trailers, out).map(|()| true).map_err(|error| of_server(&error)),
+            Self::Web(bridge) => {
+                bridge.finish(trailers, out).map(|()| true).map_err(|error| of_server(&error))
+            }
             Self::FromWeb(bridge) => bridge.finish().map(|()| false).map_err(|error| of_client(&error)),
         }
     }

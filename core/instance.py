@@ -182,7 +182,15 @@ class Instance:
         await self._discovery.follow(wanted, loaded.file.parent)
         self._discovered.clear()
         found = self._discovery.servers(wanted)
-        return await asyncio.to_thread(apply, self._engine, loaded, found=found)
+        return await asyncio.to_thread(self._swap, loaded, found)
+
+    def _swap(self, loaded: Loaded, found: Mapping[str, Sequence[Server]]) -> dict[str, Any]:
+        try:
+            loaded.builder.certificates.ensure()
+        except OSError as error:
+            # Then the engine says what it thinks of what is there.
+            log.error("cannot keep certificates: %s", error)
+        return apply(self._engine, loaded, found=found)
 
     async def _care_for_certificates(self) -> None:
         """Obtain what the configuration in force asks issuers for, and forget the rest."""

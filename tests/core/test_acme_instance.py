@@ -4,6 +4,7 @@ A real issuer (Pebble) looks at a front of the test kit; the engine is the real 
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,7 @@ from testkit.loopthread import LoopThread
 from testkit.ports import free_port
 from testkit.waiting import wait_until
 from trunkline.cli import load_roles
-from trunkline.core.acme.certificate import Bundle
+from trunkline.core.acme.certificate import Bundle, make_stand_in
 from trunkline.core.commands.check import check
 from trunkline.core.config.load import Loaded, load
 from trunkline.core.config.problems import ConfigError
@@ -159,6 +160,22 @@ def test_a_reload_decides_what_is_wanted(config: Config, tmp_path: Path) -> None
         assert len(run.certificates()) == 1, "the old configuration runs on"
         run.reload(config(""))
         assert run.certificates() == []
+
+
+def test_what_has_ended_is_replaced_by_a_stand_in(
+    config: Config, pebble: Pebble, tmp_path: Path
+) -> None:
+    pebble.fail()
+    servers = tmp_path / "servers.json"
+    servers.write_text('["127.0.0.1:1"]')
+    found = '[lb.pools.found.discover]\nkind = "file"\npath = "servers.json"\ninterval = "100ms"'
+    with Run(tmp_path, config(f"{asking_for('shop.example')}\n{found}")) as run:
+        file = Path(run.wait_for(["shop.example"], state="stand_in")["file"])
+        ended = make_stand_in(frozenset(["shop.example"]), time.time() - 10 * 365 * 86_400)
+        file.write_bytes(ended.pem)
+        servers.write_text('["127.0.0.1:1", "127.0.0.1:2"]')
+        wait_until(lambda: run.status()["generation"] == 2, timeout_s=10, what="the new servers")
+        assert Bundle.parse(file.read_bytes()).not_after_s > time.time()
 
 
 def test_what_failed_can_be_tried_again_at_once(

@@ -22,6 +22,7 @@ use crate::forwarding::Forwarding;
 use crate::hash_key::HashKey;
 use crate::plan::{self, Plan};
 use crate::snapshot::{CheckReport, Dial, Listener, Pool, Route, Server, Snapshot};
+use crate::tokens::Tokens;
 
 const MS: u64 = 1_000_000;
 /// Slots of a Maglev table: Katran's default; a share's error is below 1 % for up to 650 servers.
@@ -51,6 +52,7 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) now_unix: u64,
     /// The engine's, for listeners that answer TLS-ALPN-01.
     pub(crate) challenges: &'c Arc<Challenges>,
+    pub(crate) tokens: &'c Arc<Tokens>,
     pub(crate) errors: Vec<PlanError>,
     /// Pools with errors of their own: nobody is told that they do not exist.
     pub(crate) unsound_pools: Vec<String>,
@@ -347,6 +349,7 @@ impl Compiler<'_, '_> {
             tls,
             proxy,
             http2: planned.http2,
+            tokens: Arc::clone(self.tokens),
             reason_header: planned.reason_header,
             access_log: planned.access_log,
             cells: before

@@ -163,7 +163,7 @@ pub(crate) struct Refused {
 pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
-    pub(crate) route: usize,
+    pub(crate) route: Option<usize>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -284,6 +284,10 @@ impl Desk<'_> {
                 0,
             );
         };
+        if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
+            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+            return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);
+        }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
         let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
@@ -318,7 +322,7 @@ impl Desk<'_> {
         {
             let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
             return (
-                Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
+                Admission::Answer(Answered { refusal, facts, route: Some(found.route), reusable, is_head }),
                 0,
             );
         }

@@ -68,7 +68,9 @@ impl Newcomer {
             block = client.first_bytes().await;
             let Some(first) = &block else { return };
             match kind_of(first.filled()) {
-                Kind::Http2 if client.listener.http2.cleartext => return Box::pin(upgrade(client, block)).await,
+                Kind::Http2 if client.listener.http2.cleartext => {
+                    return Box::pin(upgrade(client, block)).await;
+                }
                 Kind::Tls => return Box::pin(client.refuse_tls()).await,
                 _ => {}
             }
@@ -111,13 +113,18 @@ struct Greeter<'g> {
 
 impl Greeter<'_> {
     /// Who a PROXY header says the client is, where the configuration expects one.
-    async fn hear_proxy(&self, stream: &TcpStream, address: SocketAddr) -> Result<Option<Peer>, &'static str> {
+    async fn hear_proxy(
+        &self,
+        stream: &TcpStream,
+        address: SocketAddr,
+    ) -> Result<Option<Peer>, &'static str> {
         let policy = self.listener.proxy.as_ref();
         let Some(policy) = policy.filter(|policy| policy.expects(address.ip().to_canonical())) else {
             return Ok(None);
         };
         self.deadline.arm(clock::now_ms(), policy.timeout_ms);
-        let told = proxy::read(stream, &self.deadline, |proxied| proxied.source.zip(proxied.destination)).await;
+        let told =
+            proxy::read(stream, &self.deadline, |proxied| proxied.source.zip(proxied.destination)).await;
         match told {
             Ok(endpoints) => {
                 Ok(endpoints.map(|ends| Peer { endpoints: Some(ends), ..Peer::new(ends.0.ip()) }))

@@ -39,6 +39,7 @@ mod snapshot;
 mod splice;
 mod status;
 mod timer;
+mod tokens;
 mod transform;
 mod transport;
 mod tunnel;

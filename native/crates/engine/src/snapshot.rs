@@ -18,6 +18,7 @@ use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
 use crate::plan;
+use crate::tokens::Tokens;
 
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
@@ -50,6 +51,7 @@ pub(crate) struct Listener {
     /// `None` = plain.
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) http2: plan::Http2,
+    pub(crate) tokens: Arc<Tokens>,
     /// `None` = connections begin with what they carry.
     pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) reason_header: bool,

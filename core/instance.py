@@ -10,12 +10,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from trunkline.core.acme.exposition import certificates_as_metrics
-from trunkline.core.acme.front import Front
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
 from trunkline.core.config.problems import ConfigError
@@ -197,7 +196,7 @@ class Instance:
         wanted = self.loaded.builder.certificates.all()
         if self._renewal is None and wanted:
             renewal = await asyncio.to_thread(_import_renewal)
-            self._renewal = renewal(cast(Front, self._engine), self._install_certificates)
+            self._renewal = renewal(self._engine, self._install_certificates)
         if self._renewal is not None:
             self._renewal.update(wanted)
 

@@ -5,11 +5,11 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use trunkline_http::Framing;
+use trunkline_http::{Answers, Framing};
 
 use crate::answer::next_after;
 use crate::block::Block;
@@ -17,13 +17,16 @@ use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
+use crate::grpc::Call;
+use crate::h2::Stream;
 use crate::plan::RetryOn;
 use crate::relay::Relayed;
-use crate::reply::{Arrived, FilterPhase, Reply, read_head};
+use crate::reply::{Arrived, FilterPhase, Reply, read_head, take_fields};
 use crate::settle::Tally;
 use crate::snapshot::Route;
 use crate::upload::Progress;
 use crate::upstream::{Connection, Lease, LocalPool, LocalServer};
+use crate::wire::Message;
 
 /// Who waits for room on a server looks again so often, for changes that nobody announces: an ejection that ends, a reload.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -84,7 +87,7 @@ impl Client {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
         let pool = self.worker.pool(&route.pool);
         pool.count_request(exchange.facts.started_ns);
-        let total_at_ms = match route.timeouts.total_ms {
+        let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
@@ -132,6 +135,9 @@ impl Client {
                 route.chain.abandon(filters);
             }
         }
+        if begun && exchange.facts.call == Some(Call::Grpc) && failure.side != Side::Client {
+            return self.cut_call(failure);
+        }
         if failure.status == 0 || begun {
             return Next::Cut;
         }
@@ -139,9 +145,16 @@ impl Client {
         let reusable = body_read && !exchange.may_tunnel;
         let close = !reusable || !exchange.facts.keep_alive || self.must_close();
         tally.status = failure.status;
-        let (bytes, written) = self.fail(failure, close, exchange.is_head, filters).await;
+        let (bytes, written) = self.fail(failure, close, exchange, filters).await;
         tally.response_bytes = bytes;
         next_after(written, close, reusable)
+    }
+
+    /// The client of a call learns from its trailers why the response broke off; there are none but on a stream.
+    fn cut_call(&self, failure: Failure) -> Next {
+        let Some(stream) = self.wire.stream() else { return Next::Cut };
+        stream.end(&Call::late_failure(failure));
+        Next::Close
     }
 }
 
@@ -168,8 +181,10 @@ impl Journey<'_> {
                 Ok(done) => return Ok(done),
                 Err(miss) => miss,
             };
-            // A connection that the server closed while it was idle says nothing about the server: once, at once, for free.
-            fresh = miss.stage == Stage::Stale && self.exchange.repeatable && !fresh;
+            // A connection that the server closed while it was idle says nothing about the server: once, at once, for free. The same for a
+            // request that it has not looked at, which may be any.
+            let may_come_again = self.exchange.repeatable || miss.failure == Failure::UPSTREAM_REFUSED;
+            fresh = miss.stage == Stage::Stale && may_come_again && !fresh;
             if !fresh {
                 if tried.len() as u32 >= self.route.retry.attempts || !self.may_repeat(miss) {
                     return Err(miss.failure);
@@ -216,7 +231,7 @@ impl Journey<'_> {
             Poll::Pending => {
                 // Nothing but to be woken when everything is cut.
                 let _ = self.client.deadline.poll_expired(context);
-                self.client.transport.poll_reset(context).map(|()| Err(Failure::CLIENT_CLOSED))
+                self.client.wire.poll_reset(context).map(|()| Err(Failure::CLIENT_CLOSED))
             }
         })
         .await
@@ -246,7 +261,7 @@ impl Journey<'_> {
     ) -> Result<Relayed, Miss> {
         let mut lease = Lease::begin(&self.pool.pool, local, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
-        let kept = if again.fresh { None } else { local.reuse() };
+        let kept = if again.fresh { None } else { local.reuse(self.exchange.stream_answers()) };
         let reused = kept.is_some();
         let connection = match kept {
             Some(connection) => connection,
@@ -262,7 +277,11 @@ impl Journey<'_> {
                 Err(failure) => {
                     let ended = matches!(failure, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET);
                     let stale = reused && ended && !lease.has_answered();
-                    return Err(Miss { failure, stage: if stale { Stage::Stale } else { Stage::Sent } });
+                    let unseen = failure == Failure::UPSTREAM_REFUSED;
+                    return Err(Miss {
+                        failure,
+                        stage: if stale || unseen { Stage::Stale } else { Stage::Sent },
+                    });
                 }
             };
             self.relay(&connection, reply, rest, Some(block), tally).await.map_err(Miss::committed)?
@@ -282,7 +301,12 @@ impl Journey<'_> {
 
     async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
         let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
-        let connecting = Box::pin(local.connect(timeout_ms));
+        let connecting = Box::pin(local.connect(
+            &self.client.worker,
+            timeout_ms,
+            &self.client.peer,
+            self.exchange.stream_answers(),
+        ));
         let gone = |failure| Miss { failure, stage: Stage::Connect };
         let connected = self.unless_gone(connecting).await.map_err(gone)?;
         connected.map_err(|failure| {
@@ -293,8 +317,22 @@ impl Journey<'_> {
 
     pub(crate) async fn send(&self, connection: &Connection, now_ns: u64) -> Result<(), Failure> {
         self.client.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
-        let sent = connection.transport.write_all(&self.exchange.outgoing, &self.client.deadline).await;
-        sent.map_err(|error| self.upstream_error(&error))
+        let exchange = self.exchange;
+        let end = exchange.pending == Framing::None
+            && !exchange.is_websocket
+            && exchange.answers != Answers::Connect;
+        let message = Message { text: &exchange.outgoing, head_bytes: exchange.head_bytes, end };
+        let sent = connection.wire.send(message, &self.client.deadline).await;
+        sent.map_err(|error| self.sent_failure(connection, &error))
+    }
+
+    /// What a failed write or read says of the server.
+    fn sent_failure(&self, connection: &Connection, error: &io::Error) -> Failure {
+        let reset = connection.wire.stream().and_then(Stream::reset);
+        if error.kind() == io::ErrorKind::NotConnected || reset.is_some_and(|reset| reset.unprocessed) {
+            return Failure::UPSTREAM_REFUSED;
+        }
+        self.upstream_error(error)
     }
 
     /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived.
@@ -306,13 +344,16 @@ impl Journey<'_> {
         tally: &mut Tally,
         tried: &[usize],
     ) -> Result<(Reply, Block), Failure> {
+        if let Some(stream) = connection.wire.stream() {
+            return self.await_stream_head(connection, stream, lease, filters, tally, tried).await;
+        }
         let mut block = self.first_bytes(connection).await?;
         loop {
             let now_ns = clock::now_ns();
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = FilterPhase { chain: &self.route.chain, exchange: filters, now_ns, latency_ns };
+            let mut phase = self.phase(filters, now_ns, latency_ns);
             // What is left of the request is not read after its answer (RFC 9112 §9.3).
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
@@ -324,7 +365,7 @@ impl Journey<'_> {
                     return Ok((reply, block));
                 }
                 Arrived::Interim(text) => {
-                    Box::pin(self.to_client(&text)).await?;
+                    Box::pin(self.interim(&text)).await?;
                     // A slow client had its own time for that; the server's goes on.
                     let chosen_ms = tally.chosen_ns / 1_000_000;
                     self.client.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
@@ -338,12 +379,72 @@ impl Journey<'_> {
         }
     }
 
+    /// The same on a stream, where a head comes whole.
+    async fn await_stream_head(
+        &self,
+        connection: &Connection,
+        stream: &Stream,
+        lease: &mut Lease,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+        tried: &[usize],
+    ) -> Result<(Reply, Block), Failure> {
+        loop {
+            let fields = self.await_upstream(connection, |context| stream.poll_head(context)).await?;
+            let now_ns = clock::now_ns();
+            let latency_ns = lease.answered(now_ns);
+            tally.first_byte_ns = Some(latency_ns);
+            tally.ended_ns = now_ns;
+            let mut phase = self.phase(filters, now_ns, latency_ns);
+            let close = self.client.must_close() || !self.body_is_sent();
+            let forwarding = &self.client.listener.forwarding;
+            let arrived = take_fields(&fields, self.exchange, &mut phase, forwarding, close, |status| {
+                self.would_repeat(status, tried, now_ns)
+            });
+            stream.give_back(fields);
+            match arrived? {
+                Arrived::Final(mut reply) => {
+                    lease.local.cells().latency.observe_ns(latency_ns);
+                    let block = stream.take_block(&mut reply.body, reply.sink);
+                    return Ok((reply, block));
+                }
+                Arrived::Interim(text) => Box::pin(self.interim(&text)).await?,
+                Arrived::Partial => {}
+            }
+            self.client.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
+        }
+    }
+
+    fn phase<'f>(
+        &'f self,
+        exchange: &'f mut trunkline_filter::Exchange,
+        now_ns: u64,
+        latency_ns: u64,
+    ) -> FilterPhase<'f> {
+        let compression = self.route.compression.as_ref();
+        FilterPhase { chain: &self.route.chain, compression, exchange, now_ns, latency_ns }
+    }
+
+    /// Passes a 1xx response on to a client that knows what it is.
+    async fn interim(&self, text: &[u8]) -> Result<(), Failure> {
+        if text.is_empty() { Ok(()) } else { self.head_to_client(text).await }
+    }
+
     async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
+        self.await_upstream(connection, |context| connection.wire.poll_block(context)).await
+    }
+
+    /// Waits for something of the server, while the client is there and its time is not over.
+    async fn await_upstream<T>(
+        &self,
+        connection: &Connection,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Result<T, Failure> {
         // While a body is coming, it tells when the client has gone.
         let watches = self.exchange.pending == Framing::None;
-        poll_fn(|context| match connection.transport.poll_block(context) {
-            Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.upstream_error(&error))),
-            Poll::Pending if watches && self.client.transport.poll_reset(context).is_ready() => {
+        poll_fn(|context| match poll(context) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.sent_failure(connection, &error))),
+            Poll::Pending if watches && self.client.wire.poll_reset(context).is_ready() => {
                 Poll::Ready(Err(Failure::CLIENT_CLOSED))
             }
             Poll::Pending => {
@@ -356,7 +457,7 @@ impl Journey<'_> {
 
     async fn more(&self, connection: &Connection, block: &mut Block) -> Result<(), Failure> {
         block.compact();
-        let read = connection.transport.read(block.spare(), &self.client.deadline).await;
+        let read = connection.wire.read(block.spare(), &self.client.deadline).await;
         let count = read.map_err(|error| self.upstream_error(&error))?;
         block.advance(count);
         if count == 0 { Err(Failure::UPSTREAM_CLOSED) } else { Ok(()) }
@@ -439,6 +540,7 @@ impl Journey<'_> {
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,
+            (_, Failure::UPSTREAM_REFUSED) => retry.on.contains(&RetryOn::Reset),
             (_, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) => {
                 repeatable && retry.on.contains(&RetryOn::Reset)
             }
@@ -472,6 +574,11 @@ impl Journey<'_> {
             local.server.state.eject_until(ejection.until_ns);
         }
     }
+}
+
+/// The shorter of two times of which 0 means none.
+fn shorter(one_ms: u64, other_ms: u64) -> u64 {
+    if one_ms == 0 || other_ms == 0 { one_ms.max(other_ms) } else { one_ms.min(other_ms) }
 }
 
 /// A place in a pool's queue, given back when it is left.

@@ -47,6 +47,7 @@ fn known(name: &str) -> Option<(&'static str, Field)> {
             ("proxy-connection", Field::HopByHop),
         ],
         17 => &[("transfer-encoding", Field::Framing), ("x-forwarded-proto", Field::Forwarding)],
+        23 => &[("x-forwarded-client-cert", Field::Claim)],
         18 => &[
             ("proxy-authenticate", Field::HopByHop),
             ("x-forwarded-server", Field::Claim),

@@ -22,6 +22,7 @@ mod forwarding;
 mod gate;
 mod hash_key;
 mod health;
+mod listening;
 mod metrics;
 pub mod plan;
 mod recent;

@@ -113,7 +113,7 @@ impl Client {
         poll_fn(|context| match self.wire.poll_block(context) {
             Poll::Ready(read) => Poll::Ready(read.ok()),
             Poll::Pending => {
-                let over = self.worker.is_draining() || self.deadline.poll_expired(context).is_ready();
+                let over = self.worker.closes_idle() || self.deadline.poll_expired(context).is_ready();
                 if over { Poll::Ready(None) } else { Poll::Pending }
             }
         })

@@ -27,6 +27,7 @@ mod grpc;
 mod h2;
 mod hash_key;
 mod health;
+mod listening;
 mod metrics;
 pub mod plan;
 mod proxy;

@@ -84,7 +84,7 @@ impl Source {
 }
 
 impl Sink {
-    fn append(self, out: &mut Vec<u8>, data: &[u8]) {
+    pub(crate) fn append(self, out: &mut Vec<u8>, data: &[u8]) {
         if !matches!(self, Self::Chunked { .. }) || data.is_empty() {
             out.extend_from_slice(data);
             return;

@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Serves until one side has had enough; `block` holds what was read already.
-    pub(crate) async fn serve(mut self, mut block: Option<Block>) {
+    pub(crate) async fn serve(&mut self, mut block: Option<Block>) {
         loop {
             if block.is_none() {
                 block = self.first_bytes().await;

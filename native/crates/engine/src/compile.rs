@@ -170,6 +170,7 @@ impl Compiler<'_, '_> {
         if let Some(same) = before.filter(is_same) {
             return Some(Arc::clone(same));
         }
+        self.check_health(&path, &planned);
         self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
         let servers: Vec<Arc<Server>> = planned
             .servers
@@ -398,12 +399,19 @@ impl Compiler<'_, '_> {
         {
             planned.methods.push("OPTIONS".to_owned());
         }
+        if planned.grpc_web && pool.plan.protocol != plan::Protocol::Http2 {
+            self.error(format!("{path}.grpc_web"), "needs a pool with protocol `h2`");
+        }
+        let compression =
+            planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
         let cells = known.get(planned.name.as_str());
         let route = Route {
             name: planned.name.clone(),
             pool,
             chain,
             rewrite,
+            compression,
+            grpc_web: planned.grpc_web,
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
@@ -411,6 +419,22 @@ impl Compiler<'_, '_> {
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         (table_entry(planned), Some(route))
+    }
+
+    fn compression(&mut self, path: &str, planned: &plan::Compression) -> Option<trunkline_compress::Policy> {
+        let errors = match trunkline_compress::Policy::compile(planned) {
+            Ok(policy) => return Some(policy),
+            Err(errors) => errors,
+        };
+        for error in errors {
+            match error {
+                trunkline_compress::Error::Plan { key, problem } => {
+                    self.error(format!("{path}.compression.{key}"), problem);
+                }
+                other => self.error(format!("{path}.compression"), other),
+            }
+        }
+        None
     }
 
     fn take_all<T>(&mut self, path: &str, result: Result<T, Vec<trunkline_filter::Error>>) -> Option<T> {

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use smallvec::SmallVec;
+use trunkline_compress::Coding;
 use trunkline_filter::Rewrite;
+use trunkline_grpc::Form;
 use trunkline_http::{
     Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
     parse_request,
@@ -15,6 +17,7 @@ use trunkline_http::{
 use crate::block::{Block, Text};
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
+use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
 use crate::snapshot::{Listener, Route};
 
@@ -36,6 +39,10 @@ pub(crate) struct Exchange {
     pub(crate) is_head: bool,
     /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
     pub(crate) trailers: bool,
+    /// What a gRPC client gave its call; 0 = all the time.
+    pub(crate) timeout_ms: u64,
+    /// How the client would like the body compressed, on a route that does.
+    pub(crate) coding: Option<Coding>,
     /// A WebSocket that goes over HTTP/2 (RFC 8441).
     pub(crate) is_websocket: bool,
     /// What a client of HTTP/1.1 is answered then (RFC 6455 §4.2.2), as a line.
@@ -63,6 +70,7 @@ pub(crate) struct Facts {
     /// Behind trusted proxies; `None` until it is known.
     pub(crate) client: Option<IpAddr>,
     pub(crate) version: Version,
+    pub(crate) call: Option<Call>,
     pub(crate) keep_alive: bool,
     pub(crate) method: Range<usize>,
     pub(crate) target: Range<usize>,
@@ -74,6 +82,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// How a browser writes its call, where it is translated.
+    pub(crate) fn web_form(&self) -> Option<Form> {
+        match self.call {
+            Some(Call::Web { sent, .. }) => Some(sent),
+            _ => None,
+        }
+    }
+
     /// Of a request that could not be read.
     pub(crate) fn unread(started_ns: u64) -> Self {
         Self { started_ns, ..Self::default() }
@@ -239,6 +255,7 @@ impl Desk<'_> {
             started_ns: self.started_ns,
             client: Some(self.listener.forwarding.client(head, self.peer)),
             version: head.version,
+            call: Call::of(head),
             keep_alive: head.keep_alive,
             method: place(head.method.as_bytes()),
             target: place(head.target.as_bytes()),
@@ -277,6 +294,11 @@ impl Desk<'_> {
         let Some(route) = listener.routes.get(found.route) else {
             return (unreadable(Failure::ROUTE_NOT_FOUND, facts), 0);
         };
+        let mut facts = facts;
+        if !route.grpc_web {
+            // Whoever speaks gRPC-Web behind us answers in it.
+            facts.call = facts.call.filter(|call| *call == Call::Grpc);
+        }
         if let Some(failure) = self.over_limits(head, route) {
             let refused = Refused { route: Some(found.route), ..refused(failure, facts, head) };
             return (Admission::Refuse(refused), 0);
@@ -357,7 +379,9 @@ impl Desk<'_> {
     ) -> (Admission, usize) {
         let head = request.head;
         let mut outgoing = Text::take();
-        if let Err(reason) = self.write_head(&mut outgoing, request, route, filters) {
+        if let Err(reason) =
+            self.write_head(&mut outgoing, request, route, filters, facts.web_form().is_some())
+        {
             route.chain.abandon(filters);
             let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
             return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);
@@ -366,7 +390,7 @@ impl Desk<'_> {
         let rest = bytes.get(head.length..).unwrap_or_default();
         let mut facts = facts;
         let (pending, body) = match head.framing {
-            Framing::Length(length) if length <= rest.len() as u64 => {
+            Framing::Length(length) if length <= rest.len() as u64 && facts.web_form().is_none() => {
                 outgoing.extend_from_slice(rest.get(..length as usize).unwrap_or_default());
                 facts.body_bytes = length;
                 (Framing::None, length as usize)
@@ -375,6 +399,7 @@ impl Desk<'_> {
         };
         let is_websocket = route.pool.plan.protocol == crate::plan::Protocol::Http2 && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
+        let facts_call = facts.call;
         let exchange = Exchange {
             facts,
             admitted_ns: self.now_ns,
@@ -384,7 +409,9 @@ impl Desk<'_> {
             pending,
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
-            trailers: filters.upstream_edits().is_empty(),
+            trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
+            timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
+            coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
@@ -405,6 +432,7 @@ impl Desk<'_> {
         request: &trunkline_filter::Request<'_>,
         route: &Route,
         filters: &mut trunkline_filter::Exchange,
+        web: bool,
     ) -> Result<(), trunkline_filter::Reason> {
         let head = request.head;
         let forwarding = &self.listener.forwarding;
@@ -423,6 +451,7 @@ impl Desk<'_> {
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
         let replaces_via = forwarding.via(head.version).is_some();
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
+            _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
@@ -443,10 +472,16 @@ impl Desk<'_> {
                 encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
             }
         }
-        if route.pool.plan.protocol == crate::plan::Protocol::Http2 && takes_trailers(head) {
-            out.extend_from_slice(b"TE: trailers\r\n");
+        match content_type(head).filter(|_| web) {
+            Some(content_type) => trunkline_grpc::web::write_request_lines(out, &content_type),
+            None => {
+                let speaks_http2 = route.pool.plan.protocol == crate::plan::Protocol::Http2;
+                if speaks_http2 && takes_trailers(head) {
+                    out.extend_from_slice(b"TE: trailers\r\n");
+                }
+                encode::framing(out, head.framing, head.content_length);
+            }
         }
-        encode::framing(out, head.framing, head.content_length);
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -457,6 +492,12 @@ fn user_agent<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
         header.name.len() == "user-agent".len() && header.name.eq_ignore_ascii_case("user-agent")
     };
     head.headers.iter().find(is_it).map(|header| header.value)
+}
+
+/// The values of `Accept-Encoding`.
+fn accepted<'b>(head: &RequestHead<'b, '_>) -> impl Iterator<Item = &'b [u8]> + Clone {
+    let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("accept-encoding"));
+    lines.map(|header| header.value)
 }
 
 /// RFC 9110 §10.1.4.

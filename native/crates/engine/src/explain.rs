@@ -160,7 +160,7 @@ fn refused(
     });
     let unsafe_rewrite = || {
         let mut filters = trunkline_filter::Exchange::default();
-        let written = desk.write_head(&mut Vec::new(), request, route, &mut filters);
+        let written = desk.write_head(&mut Vec::new(), request, route, &mut filters, false);
         written.err().map(|reason| (reason.status(), reason.as_str()))
     };
     responds.or_else(unsafe_rewrite)

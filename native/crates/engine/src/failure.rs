@@ -80,6 +80,8 @@ failures! {
     UPSTREAM_REFUSED = Upstream 503 "upstream_refused";
     /// The server did not agree to HTTP/2.
     WRONG_PROTOCOL = Upstream 502 "upstream_wrong_protocol";
+    /// No memory for compressing, or the library refused.
+    ENCODER_FAILED = Gateway 0 "encoder_failed";
     /// 101 or a CONNECT tunnel that nobody asked for.
     UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";
     /// The grace period of a stop was over.

@@ -12,6 +12,7 @@ use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
+use crate::grpc::Call;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::snapshot::Route;
@@ -74,7 +75,7 @@ impl Client {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
         let pool = self.worker.pool(&route.pool);
         pool.count_request(exchange.facts.started_ns);
-        let total_at_ms = match route.timeouts.total_ms {
+        let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
@@ -122,6 +123,9 @@ impl Client {
                 route.chain.abandon(filters);
             }
         }
+        if begun && exchange.facts.call == Some(Call::Grpc) && failure.side != Side::Client {
+            return self.cut_call(failure);
+        }
         if failure.status == 0 || begun {
             return Next::Cut;
         }
@@ -129,9 +133,16 @@ impl Client {
         let reusable = body_read && !exchange.may_tunnel;
         let close = !reusable || !exchange.facts.keep_alive || self.must_close();
         tally.status = failure.status;
-        let (bytes, written) = self.fail(failure, close, exchange.is_head, filters).await;
+        let (bytes, written) = self.fail(failure, close, exchange, filters).await;
         tally.response_bytes = bytes;
         next_after(written, close, reusable)
+    }
+
+    /// The client of a call learns from its trailers why the response broke off; there are none but on a stream.
+    fn cut_call(&self, failure: Failure) -> Next {
+        let Some(stream) = self.wire.stream() else { return Next::Cut };
+        stream.end(&Call::late_failure(failure));
+        Next::Close
     }
 }
 
@@ -239,6 +250,11 @@ impl Journey<'_> {
             Miss { failure: if late { Failure::TOTAL_TIMEOUT } else { failure }, stage: Stage::Connect }
         })
     }
+}
+
+/// The shorter of two times of which 0 means none.
+fn shorter(one_ms: u64, other_ms: u64) -> u64 {
+    if one_ms == 0 || other_ms == 0 { one_ms.max(other_ms) } else { one_ms.min(other_ms) }
 }
 
 pub(crate) fn client_error(error: &io::Error) -> Failure {

@@ -1,7 +1,10 @@
 //! The response on its way back: its head is checked and written anew, its body follows in bounded pieces.
 
+use trunkline_compress::{Decision, Policy};
+use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode,
+    parse_response,
 };
 use trunkline_http2::Fields;
 
@@ -10,6 +13,8 @@ use crate::body::{Sink, Source};
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
+use crate::grpc::Call;
+use crate::transform::Transform;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
 const RESPONSE_LIMITS: Limits =
@@ -22,12 +27,52 @@ pub(crate) struct Reply {
     pub(crate) head: Text,
     pub(crate) body: Source,
     pub(crate) sink: Sink,
+    pub(crate) transform: Option<Transform>,
     /// The upstream connection can be used again when the body has ended.
     pub(crate) upstream_keeps: bool,
     /// The client was told that its connection closes.
     pub(crate) closes: bool,
     /// Protocol switch or tunnel: bytes flow both ways from now on.
     pub(crate) tunnels: bool,
+}
+
+impl Reply {
+    /// Moves the body bytes at the front of `block` into `out` as the client gets them, and behind the last one what ends them; how many the
+    /// server sent. `drained`: no more are here.
+    pub(crate) fn transfer(
+        &mut self,
+        block: &mut Block,
+        drained: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Failure> {
+        let Some(transform) = &mut self.transform else {
+            let moved = self.body.transfer(block, self.sink, out).map_err(fault)?;
+            if self.body.is_done() {
+                self.sink.end(self.body.trailers(), out);
+            }
+            return Ok(moved);
+        };
+        let (mut plain, mut changed) = (Text::take(), Text::take());
+        let moved = self.body.transfer(block, Sink::Raw, &mut plain).map_err(fault)?;
+        transform.push(&plain, &mut changed)?;
+        let mut trailers = self.body.trailers();
+        if self.body.is_done() {
+            let taken = transform.finish(trailers, &mut changed)?;
+            trailers = if taken { &[] } else { trailers };
+        } else if drained {
+            transform.flush(&mut changed)?;
+        }
+        self.sink.append(out, &changed);
+        if self.body.is_done() {
+            self.sink.end(trailers, out);
+        }
+        Ok(moved)
+    }
+}
+
+/// A body that is not what it says: the client notices by its connection's or stream's end.
+fn fault(reason: Reason) -> Failure {
+    Failure { status: 0, ..Failure::upstream(Reject::response(reason)) }
 }
 
 /// What was at the front of the block.
@@ -110,6 +155,7 @@ fn judge(
 /// The filters' response phase, run once, when the final head is known.
 pub(crate) struct FilterPhase<'f> {
     pub(crate) chain: &'f trunkline_filter::Chain,
+    pub(crate) compression: Option<&'f Policy>,
     pub(crate) exchange: &'f mut trunkline_filter::Exchange,
     pub(crate) now_ns: u64,
     pub(crate) latency_ns: u64,
@@ -141,10 +187,17 @@ fn translate(
 ) -> Reply {
     let connect = exchange.answers == Answers::Connect;
     let tunnels = head.status == 101 || (connect && head.status < 300);
-    let edits = filters.exchange.response_edits();
+    let (edits, policy) = (filters.exchange.response_edits(), filters.compression);
     // A HEAD that the route made another method: its response has a body that the client must not get.
     let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
-    let (body, sink, declared) = framing_for(head, exchange.facts.version, edits.is_empty());
+    let decision = compression(head, exchange, policy);
+    let web = web_content_type(head, exchange);
+    let changes = web.is_some() || decision.coding().is_some();
+    // Neither form of the body has the length that was declared.
+    let length = if changes { None } else { head.content_length };
+    let framing = if changes && head.framing != Framing::None { Framing::Chunked } else { head.framing };
+    let trailers = exchange.facts.call.is_some() || edits.is_empty();
+    let (body, sink, declared) = framing_for(head, framing, exchange.facts.version, trailers);
     let (body, declared) = if unwanted { (Source::Nothing, Framing::None) } else { (body, declared) };
     let ends_with_close = sink == Sink::Raw && declared == Framing::UntilClose;
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
@@ -152,15 +205,22 @@ fn translate(
     let mut out = Text::take();
     encode::status_line(&mut out, Version::Http11, head.status, head.reason);
     encode::headers(&mut out, head.headers, |header| {
-        !matches!(header.field, Field::HopByHop | Field::Framing) && !edits.removes(header.name)
+        !matches!(header.field, Field::HopByHop | Field::Framing)
+            && !edits.removes(header.name)
+            && decision.keeps(header.name)
+            && !(web.is_some() && trunkline_grpc::web::drops_response_line(header.name))
     });
+    decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
+    if let Some((content_type, form)) = &web {
+        trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
+    }
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }
     if !tunnels {
         // RFC 9110 §8.6: no Content-Length in 204.
-        encode::framing(&mut out, declared, head.content_length.filter(|_| head.status != 204));
+        encode::framing(&mut out, declared, length.filter(|_| head.status != 204));
     }
     if tunnels && exchange.facts.version == Version::Http11 && head.version == Version::Http2 {
         out.extend_from_slice(exchange.websocket_accept.as_bytes());
@@ -170,12 +230,47 @@ fn translate(
     Reply {
         status: head.status,
         head: out,
+        transform: transform_for(&body, decision, policy, web.map(|(_, form)| form)),
         body,
         sink,
         upstream_keeps: head.keep_alive && !tunnels && !unwanted,
         closes,
         tunnels,
     }
+}
+
+/// What the client is told of the body's coding, and whether it gets one.
+fn compression(head: &ResponseHead<'_, '_>, exchange: &Exchange, policy: Option<&Policy>) -> Decision {
+    policy.map_or(Decision::Untouched, |policy| {
+        policy.decide(exchange.coding, head.status, head.content_length, pairs(head))
+    })
+}
+
+/// A gRPC response for a browser: its content type, and the form that is wanted.
+fn web_content_type<'b>(head: &ResponseHead<'b, '_>, exchange: &Exchange) -> Option<(ContentType<'b>, Form)> {
+    let Some(Call::Web { wanted, .. }) = exchange.facts.call else { return None };
+    let content_type = ContentType::parse(trunkline_http::find(head.headers, "content-type")?)?;
+    Some((content_type, wanted))
+}
+
+fn transform_for(
+    body: &Source,
+    decision: Decision,
+    policy: Option<&Policy>,
+    web: Option<Form>,
+) -> Option<Transform> {
+    if body.is_done() {
+        return None;
+    }
+    match (web, decision.coding(), policy) {
+        (Some(form), ..) => Some(Transform::Web(ResponseBridge::new(form))),
+        (None, Some(coding), Some(policy)) => Transform::compress(coding, policy.levels()),
+        _ => None,
+    }
+}
+
+fn pairs<'h>(head: &'h ResponseHead<'_, '_>) -> impl Iterator<Item = (&'h str, &'h [u8])> + Clone {
+    head.headers.iter().map(|header| (header.name, header.value))
 }
 
 fn connection_line(
@@ -197,7 +292,12 @@ fn connection_line(
 
 /// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
 /// body ends with the connection.
-fn framing_for(head: &ResponseHead<'_, '_>, client: Version, trailers: bool) -> (Source, Sink, Framing) {
+fn framing_for(
+    head: &ResponseHead<'_, '_>,
+    framing: Framing,
+    client: Version,
+    trailers: bool,
+) -> (Source, Sink, Framing) {
     let streams = head.version == Version::Http2;
     let source = match head.framing {
         Framing::None => Source::Nothing,
@@ -206,7 +306,7 @@ fn framing_for(head: &ResponseHead<'_, '_>, client: Version, trailers: bool) -> 
         Framing::Chunked => Source::Chunked(Box::default()),
         Framing::UntilClose => Source::UntilClose,
     };
-    let (sink, declared) = match (client, head.framing) {
+    let (sink, declared) = match (client, framing) {
         (Version::Http2, framing) => (Sink::Frames { trailers }, framing),
         (_, framing @ (Framing::None | Framing::Length(_))) => (Sink::Raw, framing),
         (Version::Http10, _) => (Sink::Raw, Framing::UntilClose),

@@ -71,6 +71,9 @@ pub(crate) struct Route {
     pub(crate) pool: Arc<Pool>,
     pub(crate) chain: Chain,
     pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) compression: Option<trunkline_compress::Policy>,
+    /// Calls of browsers are translated.
+    pub(crate) grpc_web: bool,
     pub(crate) timeouts: plan::RouteTimeouts,
     pub(crate) retry: plan::Retry,
     pub(crate) allows_connect: bool,

@@ -7,6 +7,7 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
+use trunkline_grpc::RequestBridge;
 use trunkline_http::{Framing, Reject};
 
 use crate::block::{Block, Text};
@@ -18,6 +19,7 @@ use crate::h2::Stream;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::timer::Deadline;
+use crate::transform::Transform;
 use crate::upstream::{Connection, Lease};
 use crate::wire::Wire;
 
@@ -81,8 +83,11 @@ impl Upload<'_, '_> {
         match (self.journey.exchange.pending, &self.journey.client.wire) {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
             (_, Wire::Http2(stream)) => self.stream(stream).await,
-            (Framing::Length(length), _) => self.length(block, length).await,
-            (Framing::Chunked, _) => self.chunked(block).await,
+            (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
+                self.length(block, length).await
+            }
+            (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
+            (Framing::Chunked, _) => self.framed(block, Source::Chunked(Box::default())).await,
         }
     }
 
@@ -108,17 +113,21 @@ impl Upload<'_, '_> {
         }
     }
 
-    async fn chunked(&self, block: &mut Block) -> Result<(), Failure> {
-        let mut source = Source::Chunked(Box::default());
-        let mut out = Vec::new();
+    /// A body that is taken apart and framed anew.
+    async fn framed(&self, block: &mut Block, mut source: Source) -> Result<(), Failure> {
+        let (mut out, mut transform) = (Vec::new(), self.transform());
         loop {
-            self.transfer(&mut source, block, &mut out).await?;
+            self.transfer(&mut source, &mut transform, block, &mut out).await?;
             if source.is_done() {
                 self.end(&source);
                 return Ok(());
             }
             block.clear();
-            let room = block.spare().len();
+            let room = match source {
+                Source::Length(remaining) => usize::try_from(remaining).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            };
+            let room = block.spare().len().min(room);
             if self.receive(block, room).await? == 0 {
                 return Err(Failure::CLIENT_CLOSED);
             }
@@ -128,14 +137,14 @@ impl Upload<'_, '_> {
     /// The body of a request on a stream.
     async fn stream(&self, stream: &Stream) -> Result<(), Failure> {
         let mut source = Source::Stream;
-        let mut out = Vec::new();
+        let (mut out, mut transform) = (Vec::new(), self.transform());
         while !source.is_done() {
             let mut block = Block::ordinary();
             let room = block.spare().len();
             if self.receive(&mut block, room).await? == 0 {
                 source.close(stream.trailers());
             }
-            self.transfer(&mut source, &mut block, &mut out).await?;
+            self.transfer(&mut source, &mut transform, &mut block, &mut out).await?;
         }
         self.end(&source);
         Ok(())
@@ -145,18 +154,35 @@ impl Upload<'_, '_> {
     async fn transfer(
         &self,
         source: &mut Source,
+        transform: &mut Option<Transform>,
         block: &mut Block,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
         let sink = self.sink();
-        let moved = source.transfer(block, sink, out);
-        let moved = moved.map_err(|reason| Failure::client(Reject::request(reason)))?;
+        let fault = |reason| Failure::client(Reject::request(reason));
+        let moved = match transform {
+            None => source.transfer(block, sink, out).map_err(fault)?,
+            Some(transform) => {
+                let mut written = Text::take();
+                let moved = source.transfer(block, Sink::Raw, &mut written).map_err(fault)?;
+                transform.push(&written, out)?;
+                if source.is_done() {
+                    transform.finish(&[], out)?;
+                }
+                moved
+            }
+        };
         if source.is_done() {
             sink.end(source.trailers(), out);
         }
         self.pass_on(out, moved).await?;
         out.clear();
         Ok(())
+    }
+
+    fn transform(&self) -> Option<Transform> {
+        let form = self.journey.exchange.facts.web_form()?;
+        Some(Transform::FromWeb(RequestBridge::new(form)))
     }
 
     fn sink(&self) -> Sink {

@@ -197,6 +197,8 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let former = before.and_then(|before| before.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
             name: planned.name.clone(),
             id: next_id(),
@@ -206,6 +208,7 @@ impl Compiler<'_, '_> {
             hash_key,
             outliers,
             retry_budget,
+            bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),
             plan: planned,
@@ -404,7 +407,9 @@ impl Compiler<'_, '_> {
         }
         let compression =
             planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
-        let cells = known.get(planned.name.as_str());
+        let known = known.get(planned.name.as_str());
+        let former = known.and_then(|known| known.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
             name: planned.name.clone(),
             pool,
@@ -415,7 +420,8 @@ impl Compiler<'_, '_> {
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
-            cells: cells
+            bulkhead,
+            cells: known
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         (table_entry(planned), Some(route))

@@ -1,5 +1,6 @@
 //! The way to an answer: choose a server, connect, send, wait for the head; try again where that is safe and the budget allows.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
@@ -27,6 +28,8 @@ pub(crate) struct Journey<'j> {
     pub(crate) exchange: &'j Exchange,
     /// When the whole exchange must be over; 0 = never.
     pub(crate) total_at_ms: u64,
+    /// When nothing was left to wait for but a server: when it was admitted, unless it was held back, or waited for a place.
+    pub(crate) ready_ns: Cell<u64>,
     pub(crate) progress: Progress,
 }
 
@@ -83,11 +86,17 @@ impl Client {
             exchange.facts.detach(block);
         }
         let mut tally = Tally::default();
-        let progress = Progress::default();
-        let journey =
-            Journey { client: self, route, pool: &pool, exchange: &exchange, total_at_ms, progress };
+        let journey = Journey {
+            client: self,
+            route,
+            pool: &pool,
+            exchange: &exchange,
+            total_at_ms,
+            ready_ns: Cell::new(exchange.admitted_ns),
+            progress: Progress::default(),
+        };
         self.deadline.limit(total_at_ms);
-        let result = journey.attempts(block, filters, &mut tally).await;
+        let result = journey.travel(block, filters, &mut tally).await;
         self.deadline.limit(0);
         let body_read = journey.body_is_sent();
         let uploaded = journey.progress.bytes.get();
@@ -147,6 +156,19 @@ impl Client {
 }
 
 impl Journey<'_> {
+    async fn travel(
+        &self,
+        block: &mut Block,
+        filters: &mut trunkline_filter::Exchange,
+        tally: &mut Tally,
+    ) -> Result<Relayed, Failure> {
+        self.hold_back().await?;
+        let passes = self.enter().await?;
+        let result = self.attempts(block, filters, tally).await;
+        passes.give_back(&result, tally);
+        result
+    }
+
     async fn attempts(
         &self,
         block: &mut Block,
@@ -155,7 +177,6 @@ impl Journey<'_> {
     ) -> Result<Relayed, Failure> {
         let mut tried = SmallVec::<[usize; 4]>::new();
         let mut fresh = false;
-        self.hold_back().await?;
         let mut index = self.choose(&tried, tally).await?;
         loop {
             let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };

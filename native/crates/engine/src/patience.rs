@@ -15,7 +15,9 @@ impl Journey<'_> {
         if self.exchange.delay_ns == 0 {
             return Ok(());
         }
-        Box::pin(self.sleep(self.exchange.delay_ns / 1_000_000)).await
+        Box::pin(self.sleep(self.exchange.delay_ns / 1_000_000)).await?;
+        self.ready_ns.set(clock::now_ns());
+        Ok(())
     }
 
     /// Exponential backoff with full jitter, after so many tries.
@@ -29,7 +31,7 @@ impl Journey<'_> {
     }
 
     pub(crate) async fn sleep(&self, pause_ms: u64) -> Result<(), Failure> {
-        let pause = Duration::from_millis(pause_ms.min(self.within_total(pause_ms)));
+        let pause = Duration::from_millis(self.until_total(pause_ms));
         self.unless_gone(tokio::time::sleep(pause)).await?;
         if self.is_over() { Err(Failure::TOTAL_TIMEOUT) } else { Ok(()) }
     }
@@ -63,6 +65,11 @@ impl Journey<'_> {
         } else {
             step
         }
+    }
+
+    /// `after_ms`, but not beyond the end of the whole exchange.
+    pub(crate) fn until_total(&self, after_ms: u64) -> u64 {
+        after_ms.min(self.within_total(after_ms))
     }
 
     /// `after_ms` (0 = without end), but not beyond the end of the whole exchange.

@@ -15,9 +15,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Journey<'_> {
     /// Chooses a server, waiting for one if all are busy.
     pub(crate) async fn choose(&self, tried: &[usize], tally: &mut Tally) -> Result<usize, Failure> {
-        // The first choice is made when the request was admitted, unless it was held back: one reading of the clock less.
-        let at_once = tried.is_empty() && self.exchange.delay_ns == 0;
-        tally.chosen_ns = if at_once { self.exchange.admitted_ns } else { clock::now_ns() };
+        // The first choice needs no reading of the clock.
+        tally.chosen_ns = if tried.is_empty() { self.ready_ns.get() } else { clock::now_ns() };
         if let Some(index) = self.pool.pick(&self.exchange.key, tally.chosen_ns, tried) {
             return Ok(index);
         }

@@ -13,6 +13,7 @@ use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
 use trunkline_tls::{ClientTls, ServerTls};
 
+use crate::bulkhead::Bulkhead;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
@@ -76,6 +77,8 @@ pub(crate) struct Route {
     pub(crate) grpc_web: bool,
     pub(crate) timeouts: plan::RouteTimeouts,
     pub(crate) retry: plan::Retry,
+    /// `None` = as much at once as comes.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }
@@ -93,6 +96,8 @@ pub(crate) struct Pool {
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// `None` = as much at once as its servers take.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.
     pub(crate) waiting: AtomicUsize,
     pub(crate) released: Notify,

@@ -7,6 +7,7 @@ use trunkline_balance::Standing;
 use trunkline_breaker::Ejection;
 use trunkline_telemetry::{PerWorker, Snapshot as Latencies};
 
+use crate::bulkhead::Bulkhead;
 use crate::cells::Classes;
 use crate::clock;
 use crate::engine::Engine;
@@ -82,6 +83,7 @@ fn route_status(listener: &Listener, route: &Route) -> Value {
         "name": route.name,
         "listener": listener.name,
         "pool": route.pool.name,
+        "concurrency": route.bulkhead.as_deref().map(limit_status),
         "requests": latencies.count(),
         "errors_5xx": sum_class(&route.cells, 5, |cells| &cells.classes),
         "p50_ms": milliseconds(latencies.quantile(0.5)),
@@ -100,8 +102,24 @@ fn pool_status(pool: &Pool) -> Value {
     json!({
         "name": pool.name,
         "algorithm": pool.plan.algorithm,
+        "concurrency": pool.bulkhead.as_deref().map(limit_status),
         "waiting": pool.waiting.load(Ordering::Relaxed),
         "servers": servers.collect::<Vec<_>>(),
+    })
+}
+
+/// A limit of what is under way at once, and how near it is.
+fn limit_status(bulkhead: &Bulkhead) -> Value {
+    let report = bulkhead.report();
+    let (latency_ns, usual_ns) = report.latencies_ns;
+    json!({
+        "limit": report.limit,
+        "active": report.in_flight,
+        "waiting": report.waiting,
+        "refused": report.refused,
+        // What an adaptive one has found.
+        "latency_ms": milliseconds(Some(latency_ns as u64)),
+        "usual_ms": milliseconds(Some(usual_ns as u64)),
     })
 }
 

@@ -76,7 +76,7 @@ impl Client {
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
-        let pool = self.worker.pool(&route.pool);
+        let pool = self.worker.pool(route.sides.pool(exchange.side));
         pool.count_request(exchange.facts.started_ns);
         let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
             0 => 0,
@@ -85,7 +85,7 @@ impl Client {
         if exchange.pending != Framing::None || exchange.may_tunnel {
             exchange.facts.detach(block);
         }
-        let mut tally = Tally::default();
+        let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
         let journey = Journey {
             client: self,
             route,

@@ -40,6 +40,7 @@ mod reply;
 mod retry;
 mod secure;
 mod settle;
+mod sides;
 mod snapshot;
 mod splice;
 mod status;

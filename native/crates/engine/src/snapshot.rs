@@ -19,6 +19,7 @@ use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
 use crate::plan;
+use crate::sides::Sides;
 
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
@@ -69,7 +70,7 @@ pub(crate) struct ProxyPolicy {
 
 pub(crate) struct Route {
     pub(crate) name: String,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) sides: Sides,
     pub(crate) chain: Chain,
     pub(crate) rewrite: Option<Rewrite>,
     pub(crate) compression: Option<trunkline_compress::Policy>,

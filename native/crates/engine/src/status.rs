@@ -1,5 +1,7 @@
 //! What the engine is doing, as JSON for the admin API and `trunkline status`.
 
+mod traffic;
+
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -7,7 +9,6 @@ use trunkline_balance::Standing;
 use trunkline_breaker::Ejection;
 use trunkline_telemetry::{PerWorker, Snapshot as Latencies};
 
-use crate::bulkhead::Bulkhead;
 use crate::cells::Classes;
 use crate::clock;
 use crate::engine::Engine;
@@ -79,16 +80,17 @@ fn listener_status(listener: &Listener) -> Value {
 fn route_status(listener: &Listener, route: &Route) -> Value {
     let mut latencies = Latencies::default();
     route.cells.iter().for_each(|cells| cells.latency.merge_into(&mut latencies));
-    json!({
+    let mut told = json!({
         "name": route.name,
         "listener": listener.name,
-        "pool": route.pool.name,
-        "concurrency": route.bulkhead.as_deref().map(limit_status),
+        "pool": route.sides.only().map(|pool| &pool.name),
         "requests": latencies.count(),
         "errors_5xx": sum_class(&route.cells, 5, |cells| &cells.classes),
         "p50_ms": milliseconds(latencies.quantile(0.5)),
         "p99_ms": milliseconds(latencies.quantile(0.99)),
-    })
+    });
+    traffic::tell_of_route(&mut told, route);
+    told
 }
 
 fn pool_status(pool: &Pool) -> Value {
@@ -99,28 +101,14 @@ fn pool_status(pool: &Pool) -> Value {
         let ejection = report.and_then(|report| report.ejection);
         server_status(server, standing, ejection, now_ns)
     });
-    json!({
+    let mut told = json!({
         "name": pool.name,
         "algorithm": pool.plan.algorithm,
-        "concurrency": pool.bulkhead.as_deref().map(limit_status),
         "waiting": pool.waiting.load(Ordering::Relaxed),
         "servers": servers.collect::<Vec<_>>(),
-    })
-}
-
-/// A limit of what is under way at once, and how near it is.
-fn limit_status(bulkhead: &Bulkhead) -> Value {
-    let report = bulkhead.report();
-    let (latency_ns, usual_ns) = report.latencies_ns;
-    json!({
-        "limit": report.limit,
-        "active": report.in_flight,
-        "waiting": report.waiting,
-        "refused": report.refused,
-        // What an adaptive one has found.
-        "latency_ms": milliseconds(Some(latency_ns as u64)),
-        "usual_ms": milliseconds(Some(usual_ns as u64)),
-    })
+    });
+    traffic::tell_of_pool(&mut told, pool);
+    told
 }
 
 /// Why a server is left out, and for how much longer.

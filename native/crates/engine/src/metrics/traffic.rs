@@ -8,7 +8,25 @@ use crate::snapshot::Snapshot;
 
 /// All families of this file.
 pub(super) fn page(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
+    splits(page, snapshot)?;
     limits(page, snapshot)
+}
+
+fn splits(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
+    let routes = snapshot.listeners.iter().flat_map(|listener| &listener.routes).take(MAX_ROUTES);
+    let divided: Vec<_> =
+        routes.filter_map(|route| Some((&route.name, route.sides.division.as_ref()?))).collect();
+    if divided.is_empty() {
+        return Ok(());
+    }
+    let mut family =
+        page.family("trunkline_split_requests_total", "Requests by the side of a split.", Kind::Counter)?;
+    for (route, division) in divided {
+        for (share, requests) in division.requests() {
+            family.sample(&[("route", route), ("pool", &share.pool)], requests)?;
+        }
+    }
+    Ok(())
 }
 
 type Read = fn(&Report) -> Value;

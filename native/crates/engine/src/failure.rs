@@ -59,6 +59,9 @@ failures! {
     /// All servers are at their limit and so is the queue.
     QUEUE_FULL = Gateway 503 "queue_full";
     QUEUE_TIMEOUT = Gateway 503 "queue_timeout";
+    /// The limit of the pool or the route is reached, and so is its queue.
+    CONCURRENCY_FULL = Gateway 503 "concurrency_full";
+    CONCURRENCY_TIMEOUT = Gateway 503 "concurrency_timeout";
     CONNECT_FAILED = Upstream 502 "connect_failed";
     CONNECT_TIMEOUT = Upstream 504 "connect_timeout";
     /// No file descriptor left for an upstream connection.

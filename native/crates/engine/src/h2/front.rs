@@ -61,7 +61,8 @@ impl Front {
     pub(super) fn accept(&self, link: &Rc<Link>, fields: &Fields, number: u32, end: bool, now_ns: u64) {
         let listener = self.listener();
         let mut filters = FilterState::take();
-        let desk = Desk { listener: &listener, peer: &self.peer, started_ns: now_ns, now_ns };
+        let worker = self.worker.index;
+        let desk = Desk { listener: &listener, peer: &self.peer, worker, started_ns: now_ns, now_ns };
         let mut storage = HeaderBuffer::new();
         let admission = match fields.request(&mut storage) {
             Ok(head) => desk.admit_stream(head, fields.protocol(), &mut filters),

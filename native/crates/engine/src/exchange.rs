@@ -14,7 +14,8 @@ use trunkline_http::{
     parse_request,
 };
 
-use crate::block::{Block, Text};
+use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::body::Sink;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
@@ -51,14 +52,41 @@ pub(crate) struct Exchange {
     pub(crate) websocket_accept: String,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// May be sent again after a try that got no answer.
-    pub(crate) repeatable: bool,
+    /// The method may be sent again after a try that got no answer.
+    pub(crate) may_repeat: bool,
+    /// The server speaks HTTP/2.
+    pub(crate) to_stream: bool,
     pub(crate) key: Key,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
 
+/// A body that is here may be as long as this to go out with its head.
+const WHOLE_BYTES: usize = ORDINARY_BYTES;
+
 impl Exchange {
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.may_repeat && self.pending == Framing::None
+    }
+
+    /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
+    pub(crate) fn body_room(&self) -> usize {
+        if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
+    }
+
+    /// The whole body is here: it goes out with the head, again if need be.
+    pub(crate) fn complete(&mut self, body: &[u8]) {
+        if self.pending == Framing::Chunked && !self.to_stream {
+            let sink = Sink::Chunked { trailers: false };
+            sink.append(&mut self.outgoing, body);
+            sink.end(&[], &mut self.outgoing);
+        } else {
+            self.outgoing.extend_from_slice(body);
+        }
+        self.facts.body_bytes = body.len() as u64;
+        self.pending = Framing::None;
+    }
+
     /// What a response on a stream will look like.
     pub(crate) fn stream_answers(&self) -> Answers {
         if self.is_websocket { Answers::Connect } else { self.answers }
@@ -405,7 +433,8 @@ impl Desk<'_> {
             }
             other => (other, 0),
         };
-        let is_websocket = pool.plan.protocol == crate::plan::Protocol::Http2 && is_websocket(head);
+        let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
+        let is_websocket = to_stream && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
         let facts_call = facts.call;
         let exchange = Exchange {
@@ -424,7 +453,8 @@ impl Desk<'_> {
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
+            may_repeat: route.retry.methods.iter().any(|known| known == sent),
+            to_stream,
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {

@@ -82,6 +82,9 @@ impl Client {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
+        if let Some(stream) = self.wire.stream().filter(|_| exchange.pending != Framing::None) {
+            stream.take_whole(exchange.body_room(), |body| exchange.complete(body));
+        }
         if exchange.pending != Framing::None || exchange.may_tunnel {
             exchange.facts.detach(block);
         }
@@ -132,7 +135,8 @@ impl Client {
                 route.chain.abandon(filters);
             }
         }
-        if begun && exchange.facts.call == Some(Call::Grpc) && failure.side != Side::Client {
+        let gone = matches!(failure, Failure::CLIENT_CLOSED | Failure::CLIENT_STALLED);
+        if begun && exchange.facts.call == Some(Call::Grpc) && !gone {
             return self.cut_call(failure);
         }
         if failure.status == 0 || begun {
@@ -192,7 +196,7 @@ impl Journey<'_> {
             };
             // A connection that the server closed while it was idle says nothing about the server: once, at once, for free. The same for a
             // request that it has not looked at, which may be any.
-            let may_come_again = self.exchange.repeatable || miss.failure == Failure::UPSTREAM_REFUSED;
+            let may_come_again = self.exchange.is_repeatable() || miss.failure == Failure::UPSTREAM_REFUSED;
             fresh = miss.stage == Stage::Stale && may_come_again && !fresh;
             if !fresh {
                 if tried.len() as u32 >= self.route.retry.attempts || !self.may_repeat(miss) {

@@ -27,6 +27,8 @@ const OUTPUT_LOW: usize = 32 * 1024;
 const READS_PER_TURN: usize = 8;
 /// What a client may take to hear that its connection ends.
 const ECHO_MS: u64 = 1_000;
+/// Says in a PING what its echo is for.
+const DRAINING: [u8; 8] = *b"draining";
 /// Field lists kept for the next responses.
 const KEPT_FIELDS: usize = 16;
 
@@ -56,8 +58,23 @@ pub(crate) struct Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Peace,
+    /// The peer closed it while there was something to do.
+    Closed,
     Lost,
     Broken(ConnectionError),
+}
+
+impl End {
+    /// What it means for the streams that are open.
+    fn as_reset(self) -> Reset {
+        match self {
+            Self::Peace | Self::Closed => Reset::Closed,
+            Self::Lost => Reset::Lost,
+            // Of a connection that has just begun: nothing that came was HTTP/2.
+            Self::Broken(error) if error.reason == "settings_expected" => Reset::WrongProtocol,
+            Self::Broken(_) => Reset::ByPeer,
+        }
+    }
 }
 
 impl Link {
@@ -229,7 +246,7 @@ impl Link {
         .await;
         self.over.set(true);
         self.driver.take();
-        let reset = Reset { code: ErrorCode::InternalError, unprocessed: false };
+        let reset = end.as_reset();
         self.slots.borrow().values().for_each(|slot| slot.push_reset(reset));
         self.blocked.take().into_iter().for_each(Waker::wake);
         end
@@ -309,7 +326,9 @@ impl Link {
                 self.keep_incoming(block);
                 Poll::Ready(fed.map_err(End::Broken))
             }
-            Poll::Ready(_) => Poll::Ready(Err(if self.is_idle() { End::Peace } else { End::Lost })),
+            Poll::Ready(_) if self.is_idle() => Poll::Ready(Err(End::Peace)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(End::Closed)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(End::Lost)),
         }
     }
 
@@ -368,9 +387,9 @@ impl Link {
                 }
             }
             Event::Reset { stream, code, by_peer, reason } => {
-                let unprocessed = by_peer && code == ErrorCode::RefusedStream;
+                let refused = by_peer && code == ErrorCode::RefusedStream;
                 if let Some(slot) = self.slot(stream) {
-                    slot.push_reset(Reset { code, unprocessed });
+                    slot.push_reset(if refused { Reset::Unprocessed } else { Reset::ByPeer });
                 }
                 if let Some(front) = front.filter(|_| !by_peer) {
                     front.note(reason);
@@ -386,10 +405,10 @@ impl Link {
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
             Event::GoAway { .. } => {}
-            Event::Pong { .. } => {
-                self.warned_at_ms.set(0);
+            Event::Pong { payload } if payload == DRAINING && self.warned_at_ms.replace(0) != 0 => {
                 codec.go_away(ErrorCode::NoError);
             }
+            Event::Pong { .. } => {}
         }
     }
 
@@ -405,7 +424,7 @@ impl Link {
         codec.swap_fields(&mut fields);
         if !slot.push_head(fields, end) {
             codec.reset(number, ErrorCode::EnhanceYourCalm);
-            slot.push_reset(Reset { code: ErrorCode::EnhanceYourCalm, unprocessed: false });
+            slot.push_reset(Reset::ByPeer);
         }
     }
 
@@ -419,12 +438,9 @@ impl Link {
 
     /// The server has not looked at these (RFC 9113 §6.8).
     fn gone_above(&self, last_stream: u32) {
-        let reset = Reset { code: ErrorCode::RefusedStream, unprocessed: true };
         let slots = self.slots.borrow();
-        slots
-            .iter()
-            .filter(|(number, _)| **number > last_stream)
-            .for_each(|(_, slot)| slot.push_reset(reset));
+        let gone = slots.iter().filter(|(number, _)| **number > last_stream);
+        gone.for_each(|(_, slot)| slot.push_reset(Reset::Unprocessed));
     }
 
     //--- the end ---
@@ -435,7 +451,7 @@ impl Link {
             let mut codec = self.codec.borrow_mut();
             if !codec.is_closing() {
                 codec.drain();
-                codec.ping(*b"draining");
+                codec.ping(DRAINING);
                 self.warned_at_ms.set(clock::now_ms());
             }
         }

@@ -77,6 +77,19 @@ impl Stream {
         block
     }
 
+    /// Takes a body that is here to its end and at most `room` bytes long.
+    pub(crate) fn take_whole(&self, room: usize, take: impl FnOnce(&[u8])) {
+        if !self.fits(room) {
+            return;
+        }
+        let mut received = self.slot.received.borrow_mut();
+        let count = received.data().len();
+        take(received.data());
+        received.forget();
+        drop(received);
+        self.link.release(self.number.get(), count);
+    }
+
     pub(crate) fn trailers(&self) -> Option<Vec<u8>> {
         self.slot.received.borrow_mut().trailers.take()
     }

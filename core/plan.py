@@ -99,6 +99,11 @@ class PlanBuilder:
         )
         return index
 
+    @property
+    def has_plain_listener(self) -> bool:
+        """Whether anything listens without TLS."""
+        return any("tls" not in listener for listener in self._listeners)
+
     def claim_address(self, address: Address, source: Path) -> list[Address]:
         """Reserve an address for one listener; a second one is a problem. What it resolves to."""
         found = self.resolve(address, source)

@@ -132,6 +132,7 @@ def load(
             table = getattr(config, role.name)
             if table is not None and only in (None, role.name):
                 role.add_to_plan(table, builder)
+        _check_challenges(builder)
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems))
     return Loaded(file, config, builder.to_json(), builder)
@@ -178,6 +179,14 @@ def _check_authorities(file: FilePath, source: Path, builder: PlanBuilder) -> No
         builder.report(source, f"no certificates in PEM in {file}")
     except OSError as error:
         builder.report(source, f"cannot read {file}: {error.strerror}")
+
+
+def _check_challenges(builder: PlanBuilder) -> None:
+    """Whether there is a listener that can prove the names; a TLS listener asks for them."""
+    for wanted in builder.certificates.all():
+        if wanted.issuer.challenges == ["http-01"] and not builder.has_plain_listener:
+            source = ("acme", wanted.issuer_name, "challenges")
+            builder.report(source, '"http-01" needs a listener without tls; or add "tls-alpn-01"')
 
 
 def _check_folder(file: FilePath, source: Path, builder: PlanBuilder) -> None:

@@ -61,8 +61,11 @@ impl Client {
     pub(crate) async fn serve_stream(self, admission: Admission, filters: &mut trunkline_filter::Exchange) {
         let mut block = Block::none();
         let Some(response) = self.respond(admission, &mut block, filters) else { return };
-        if let (Next::Cut, Some(stream)) = (response.await, self.wire.stream()) {
-            stream.abort();
+        match (response.await, self.wire.stream()) {
+            (Next::Cut, Some(stream)) => stream.abort(),
+            // A stream that is reset while its client still sends may take the answer with it.
+            (Next::Linger, _) => self.linger(&mut Block::ordinary()).await,
+            _ => {}
         }
     }
 

@@ -9,6 +9,7 @@ use trunkline_http::Framing;
 
 use crate::answer::next_after;
 use crate::block::Block;
+use crate::bulkhead::Passes;
 use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
@@ -167,7 +168,7 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
         self.hold_back().await?;
-        let passes = self.enter().await?;
+        let passes = if self.is_limited() { self.enter().await? } else { Passes::default() };
         let result = self.attempts(block, filters, tally).await;
         passes.give_back(&result, tally);
         result

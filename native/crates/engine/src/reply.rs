@@ -8,6 +8,7 @@ use trunkline_http::{
 };
 use trunkline_http2::Fields;
 
+use crate::answer::phrase;
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::body::{Sink, Source};
 use crate::exchange::{Exchange, Facts};
@@ -212,7 +213,7 @@ fn translate(
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
-    encode::status_line(&mut out, Version::Http11, head.status, head.reason);
+    encode::status_line(&mut out, Version::Http11, head.status, reason_of(head));
     encode::headers(&mut out, head.headers, |header| {
         !matches!(header.field, Field::HopByHop | Field::Framing)
             && !edits.removes(header.name)
@@ -246,6 +247,11 @@ fn translate(
         closes,
         tunnels,
     }
+}
+
+/// HTTP/2 has no reason phrases, and clients of HTTP/1.1 that want one.
+fn reason_of<'b>(head: &ResponseHead<'b, '_>) -> &'b [u8] {
+    if head.version == Version::Http2 { phrase(head.status).as_bytes() } else { head.reason }
 }
 
 /// What the client is told of the body's coding, and whether it gets one.

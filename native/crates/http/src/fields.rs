@@ -5,9 +5,10 @@ use crate::head::{Field, Header};
 /// Classifies a header name. One that some servers read as a name that means something here is not passed on: CGI and WSGI make
 /// the same variable of `X_Forwarded_For` and `X-Forwarded-For`, lighttpd also of `X.Forwarded.For` and `X!Forwarded!For`.
 pub fn classify(name: &str) -> Field {
-    match known(name) {
-        Some((known, field)) if name.eq_ignore_ascii_case(known) => field,
-        Some(_) => Field::HopByHop,
+    let candidates = candidates(name.len());
+    match candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+        Some((_, field)) => *field,
+        None if candidates.iter().any(|(known, _)| reads_as(name, known)) => Field::HopByHop,
         None => Field::Other,
     }
 }
@@ -20,9 +21,9 @@ pub(crate) fn reads_as(name: &str, known: &str) -> bool {
         })
 }
 
-/// RFC 9110 §7.6.1 has the hop-by-hop ones.
-fn known(name: &str) -> Option<(&'static str, Field)> {
-    let candidates: &[(&'static str, Field)] = match name.len() {
+/// The names of that length that mean something. RFC 9110 §7.6.1 has the hop-by-hop ones.
+fn candidates(length: usize) -> &'static [(&'static str, Field)] {
+    match length {
         2 => &[("te", Field::HopByHop)],
         3 => &[("via", Field::Via)],
         4 => &[("host", Field::Host)],
@@ -54,9 +55,8 @@ fn known(name: &str) -> Option<(&'static str, Field)> {
             ("x-forwarded-prefix", Field::Claim),
         ],
         19 => &[("proxy-authorization", Field::HopByHop)],
-        _ => return None,
-    };
-    candidates.iter().find(|(known, _)| reads_as(name, known)).copied()
+        _ => &[],
+    }
 }
 
 /// Calls `visit` for each member of a comma-separated list, white space trimmed, empty members left out (RFC 9110 §5.6.1).

@@ -40,8 +40,8 @@ pub(crate) fn is_target_byte(byte: u8) -> bool {
 }
 
 fn split_query(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    match memchr::memchr(b'?', target.as_bytes()) {
+        Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
         None => (target, None),
     }
 }
@@ -82,8 +82,8 @@ pub fn is_authority(authority: &str) -> bool {
             }
             None => return false,
         },
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
+        None => match memchr::memchr(b':', authority.as_bytes()) {
+            Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
             None => (authority, None),
         },
     };
@@ -92,10 +92,9 @@ pub fn is_authority(authority: &str) -> bool {
 
 /// The host of a checked authority, without its port: `[::1]:80` gives `[::1]`.
 pub fn host_of(authority: &str) -> &str {
-    match authority.rfind(']') {
-        Some(bracket) => authority.get(..=bracket).unwrap_or(authority),
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
-    }
+    let from = if authority.starts_with('[') { authority.find(']').unwrap_or(0) } else { 0 };
+    let port = memchr::memchr(b':', &authority.as_bytes()[from..]);
+    port.and_then(|port| authority.get(..from + port)).unwrap_or(authority)
 }
 
 fn is_host_byte(byte: u8) -> bool {

@@ -540,6 +540,11 @@ impl Link {
         Poll::Pending
     }
 
+    /// Nothing came that was not read.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.transport.is_quiet()
+    }
+
     /// A connection to a server that is not needed any more.
     pub(crate) fn close(&self) {
         self.codec.borrow_mut().go_away(ErrorCode::NoError);

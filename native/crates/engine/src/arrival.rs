@@ -55,7 +55,7 @@ impl Journey<'_> {
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = self.phase(filters, now_ns, latency_ns);
+            let mut phase = self.phase(lease.index, filters, now_ns, latency_ns);
             // What is left of the request is not read after its answer (RFC 9112 §9.3).
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
@@ -97,7 +97,7 @@ impl Journey<'_> {
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = self.phase(filters, now_ns, latency_ns);
+            let mut phase = self.phase(lease.index, filters, now_ns, latency_ns);
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
             let arrived = take_fields(&fields, self.exchange, &mut phase, forwarding, close, |status| {
@@ -119,12 +119,14 @@ impl Journey<'_> {
 
     fn phase<'f>(
         &'f self,
+        server: usize,
         exchange: &'f mut trunkline_filter::Exchange,
         now_ns: u64,
         latency_ns: u64,
     ) -> FilterPhase<'f> {
         let compression = self.route.compression.as_ref();
-        FilterPhase { chain: &self.route.chain, compression, exchange, now_ns, latency_ns }
+        let reminder = self.reminder(server);
+        FilterPhase { chain: &self.route.chain, compression, reminder, exchange, now_ns, latency_ns }
     }
 
     /// Passes a 1xx response on to a client that knows what it is.

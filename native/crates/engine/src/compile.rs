@@ -197,6 +197,7 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let sticky = self.sticky(&path, &planned);
         let former = before.and_then(|before| before.bulkhead.as_ref());
         let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
@@ -208,6 +209,7 @@ impl Compiler<'_, '_> {
             hash_key,
             outliers,
             retry_budget,
+            sticky,
             bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),

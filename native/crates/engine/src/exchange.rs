@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use trunkline_compress::Coding;
-use trunkline_filter::Rewrite;
+use trunkline_filter::{Remembered, Rewrite};
 use trunkline_grpc::Form;
 use trunkline_http::{
     Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
@@ -20,6 +20,7 @@ use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
 use crate::snapshot::{Listener, Pool, Route};
+use crate::sticky;
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -54,6 +55,8 @@ pub(crate) struct Exchange {
     /// May be sent again after a try that got no answer.
     pub(crate) repeatable: bool,
     pub(crate) key: Key,
+    /// Where the client was before, by its cookie.
+    pub(crate) remembered: Option<Remembered>,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
@@ -422,6 +425,7 @@ impl Desk<'_> {
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
             repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,

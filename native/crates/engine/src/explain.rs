@@ -14,7 +14,8 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::exchange::Desk;
 use crate::sides::Division;
-use crate::snapshot::{Listener, Pool, Route};
+use crate::snapshot::{Listener, Pool, Route, Server};
+use crate::sticky;
 
 /// The request to explain.
 #[derive(Debug, Deserialize)]
@@ -213,8 +214,13 @@ fn filter(explained: &trunkline_filter::Explained) -> Value {
 
 /// The server that a fresh scheduler would choose, and what decided it.
 fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
+    let now_ns = clock::now_ns();
+    if let Some((server, cookie)) = remembered(pool, head, now_ns) {
+        let why = format!("the cookie {cookie} remembers it");
+        return json!({ "name": server.state.name(), "address": server.address, "why": why });
+    }
     let key = pool.hash_key.as_ref().map(|key| key.of(head, client));
-    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), clock::now_ns(), &[]);
+    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), now_ns, &[]);
     let Some(server) = picked.and_then(|index| pool.servers.get(index)) else {
         return json!({ "name": null, "why": "no server of the pool is eligible" });
     };
@@ -226,6 +232,14 @@ fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
         format!("{name} over the eligible servers; the next request may get another")
     };
     json!({ "name": server.state.name(), "address": server.address, "why": why })
+}
+
+/// The server that a cookie leads to, and the cookie's name.
+fn remembered<'p>(pool: &'p Pool, head: &RequestHead<'_, '_>, now_ns: u64) -> Option<(&'p Server, &'p str)> {
+    let known = sticky::remembered(pool.sticky.as_ref()?, head)?;
+    let server =
+        pool.servers.get(known.server).filter(|_| pool.balancer.admits(known.server, now_ns, &[]))?;
+    Some((server, &pool.plan.sticky.as_ref()?.name))
 }
 
 fn servers(pool: &Pool) -> Value {

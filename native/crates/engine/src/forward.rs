@@ -184,7 +184,7 @@ impl Journey<'_> {
                 tried.push(index);
             }
             let again = Again { fresh, tried: &tried };
-            let result = self.attempt(local, block, filters, tally, again).await;
+            let result = self.attempt(index, local, block, filters, tally, again).await;
             self.report(index, &result, tally.status);
             let miss = match result {
                 Ok(done) => return Ok(done),
@@ -210,13 +210,14 @@ impl Journey<'_> {
     /// One try on one server.
     async fn attempt(
         &self,
+        index: usize,
         local: &Rc<LocalServer>,
         block: &mut Block,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
         again: Again<'_>,
     ) -> Result<Relayed, Miss> {
-        let mut lease = Lease::begin(&self.pool.pool, local, tally.chosen_ns);
+        let mut lease = Lease::begin(&self.pool.pool, local, index, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
         let kept = if again.fresh { None } else { local.reuse(self.exchange.stream_answers()) };
         let reused = kept.is_some();

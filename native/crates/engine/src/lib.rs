@@ -44,6 +44,7 @@ mod sides;
 mod snapshot;
 mod splice;
 mod status;
+mod sticky;
 mod timer;
 mod traffic;
 mod transform;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use trunkline_breaker::{Outliers, RetryBudget};
-use trunkline_filter::{Chain, Networks, Rewrite};
+use trunkline_filter::{Chain, Networks, Rewrite, Sticky};
 use trunkline_http::Limits;
 use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
@@ -97,6 +97,8 @@ pub(crate) struct Pool {
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// Keeps clients at their servers.
+    pub(crate) sticky: Option<Sticky>,
     /// `None` = as much at once as its servers take.
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use trunkline_filter::Sticky;
 use trunkline_telemetry::{Counter, PerWorker};
 use trunkline_traffic::Split;
 
@@ -69,6 +70,20 @@ impl Compiler<'_, '_> {
             self.error(path, format!("there is no pool `{name}`"));
         }
         pool
+    }
+
+    pub(crate) fn sticky(&mut self, path: &str, planned: &plan::Pool) -> Option<Sticky> {
+        let servers: Vec<&str> = planned.servers.iter().map(|server| server.name.as_str()).collect();
+        match Sticky::compile(planned.sticky.as_ref()?, &planned.name, &servers) {
+            Ok(sticky) => Some(sticky),
+            Err(errors) => {
+                for error in errors {
+                    let (key, problem) = error.split_once(": ").unwrap_or(("name", &error));
+                    self.error(format!("{path}.sticky.{key}"), problem);
+                }
+                None
+            }
+        }
     }
 
     /// The limit of a pool or a route; with an equal plan it is the one that was, with everything that is under way.

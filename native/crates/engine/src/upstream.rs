@@ -47,6 +47,11 @@ impl LocalPool {
         self.balancer.borrow_mut().pick(key, now_ns, tried)
     }
 
+    /// Whether a request may go to that server, whatever the scheduler would choose.
+    pub(crate) fn admits(&self, index: usize, now_ns: u64, tried: &[usize]) -> bool {
+        self.balancer.borrow().admits(index, now_ns, tried)
+    }
+
     /// Whether some server is only out because it has as many requests as it may have.
     pub(crate) fn any_full(&self, now_ns: u64) -> bool {
         self.balancer.borrow().explain(now_ns).contains(&Standing::Full)
@@ -336,15 +341,18 @@ fn connect_failure(error: &io::Error) -> Failure {
 /// A request in flight on a server: counted while this lives.
 pub(crate) struct Lease {
     pub(crate) local: Rc<LocalServer>,
+    /// Its index in the pool.
+    pub(crate) index: usize,
     pool: Arc<Pool>,
     started_ns: u64,
     latency_ns: Option<u64>,
 }
 
 impl Lease {
-    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, now_ns: u64) -> Self {
+    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, index: usize, now_ns: u64) -> Self {
         local.server.state.begin();
-        Self { local: Rc::clone(local), pool: Arc::clone(pool), started_ns: now_ns, latency_ns: None }
+        let (local, pool) = (Rc::clone(local), Arc::clone(pool));
+        Self { local, index, pool, started_ns: now_ns, latency_ns: None }
     }
 
     /// Whether any byte of a response has come.

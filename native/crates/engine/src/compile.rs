@@ -417,6 +417,7 @@ impl Compiler<'_, '_> {
             grpc_web: planned.grpc_web,
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
+            buffer_request_bytes: planned.buffer_request_bytes,
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
             bulkhead,
             cells: known

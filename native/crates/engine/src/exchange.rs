@@ -15,6 +15,7 @@ use trunkline_http::{
 };
 
 use crate::block::{Block, Text};
+use crate::buffering::Intake;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
@@ -36,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) head_bytes: usize,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
+    /// That is to be taken in first.
+    pub(crate) intake: Option<Intake>,
     /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
     /// The client asked for a head only.
@@ -52,8 +55,8 @@ pub(crate) struct Exchange {
     pub(crate) websocket_accept: String,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// May be sent again after a try that got no answer.
-    pub(crate) repeatable: bool,
+    /// The method allows it to be sent again after a try that got no answer.
+    pub(crate) repeats: bool,
     pub(crate) key: Key,
     /// Where the client was before, by its cookie.
     pub(crate) remembered: Option<Remembered>,
@@ -62,6 +65,11 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// May be sent again after a try that got no answer.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.repeats && self.pending == Framing::None
+    }
+
     /// What a response on a stream will look like.
     pub(crate) fn stream_answers(&self) -> Answers {
         if self.is_websocket { Answers::Connect } else { self.answers }
@@ -415,6 +423,7 @@ impl Desk<'_> {
             outgoing,
             head_bytes,
             pending,
+            intake: if pending == Framing::None { None } else { Intake::of(route, head, web) },
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
             trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
@@ -423,7 +432,7 @@ impl Desk<'_> {
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
+            repeats: route.retry.methods.iter().any(|known| known == sent),
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
@@ -461,7 +470,8 @@ impl Desk<'_> {
             rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
-        let expects = head.expects_continue && head.framing != Framing::None;
+        let expects =
+            head.expects_continue && head.framing != Framing::None && Intake::of(route, head, web).is_none();
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();

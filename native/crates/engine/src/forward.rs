@@ -86,17 +86,25 @@ impl Client {
             exchange.facts.detach(block);
         }
         let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
+        self.deadline.limit(total_at_ms);
+        let (progress, failed) = match exchange.intake {
+            None => (Progress::default(), None),
+            Some(intake) => Box::pin(self.take_in(intake, &mut exchange, &pool, block, total_at_ms)).await,
+        };
+        let ready_ns = if exchange.intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {
             client: self,
             route,
             pool: &pool,
             exchange: &exchange,
             total_at_ms,
-            ready_ns: Cell::new(exchange.admitted_ns),
-            progress: Progress::default(),
+            ready_ns: Cell::new(ready_ns),
+            progress,
         };
-        self.deadline.limit(total_at_ms);
-        let result = journey.travel(block, filters, &mut tally).await;
+        let result = match failed {
+            None => journey.travel(block, filters, &mut tally).await,
+            Some(failure) => Err(failure),
+        };
         self.deadline.limit(0);
         let body_read = journey.body_is_sent();
         let uploaded = journey.progress.bytes.get();
@@ -192,7 +200,7 @@ impl Journey<'_> {
             };
             // A connection that the server closed while it was idle says nothing about the server: once, at once, for free. The same for a
             // request that it has not looked at, which may be any.
-            let may_come_again = self.exchange.repeatable || miss.failure == Failure::UPSTREAM_REFUSED;
+            let may_come_again = self.exchange.is_repeatable() || miss.failure == Failure::UPSTREAM_REFUSED;
             fresh = miss.stage == Stage::Stale && may_come_again && !fresh;
             if !fresh {
                 if tried.len() as u32 >= self.route.retry.attempts || !self.may_repeat(miss) {

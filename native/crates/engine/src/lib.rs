@@ -10,6 +10,7 @@ mod answer;
 mod arrival;
 mod block;
 mod body;
+mod buffering;
 mod bulkhead;
 mod cells;
 mod client;

@@ -10,7 +10,7 @@ impl Journey<'_> {
     /// Whether a response of this status is thrown away for another try. Not if there is no other server: its answer is the best there is.
     pub(crate) fn would_repeat(&self, status: u16, tried: &[usize], now_ns: u64) -> bool {
         let retry = &self.route.retry;
-        self.exchange.repeatable
+        self.exchange.is_repeatable()
             && retry.statuses.contains(&status)
             && retry.on.contains(&RetryOn::Status)
             && (tried.len() as u32) < retry.attempts
@@ -20,7 +20,7 @@ impl Journey<'_> {
 
     pub(crate) fn may_repeat(&self, miss: Miss) -> bool {
         let retry = &self.route.retry;
-        let repeatable = self.exchange.repeatable;
+        let repeatable = self.exchange.is_repeatable();
         let allowed = match (miss.stage, miss.failure) {
             (Stage::Committed, _) | (_, Failure::TOTAL_TIMEOUT | Failure::SHUTDOWN) => false,
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),

@@ -80,6 +80,8 @@ pub(crate) struct Route {
     pub(crate) retry: plan::Retry,
     /// `None` = as much at once as comes.
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
+    /// Bodies up to so many bytes are taken in before a server is chosen; 0 = none.
+    pub(crate) buffer_request_bytes: u64,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }

@@ -28,6 +28,8 @@ use crate::wire::Wire;
 pub(crate) struct Progress {
     /// Body bytes passed on.
     pub(crate) bytes: Cell<u64>,
+    /// Where the rest of the body comes from, if its beginning was taken in.
+    pub(crate) source: Cell<Option<Source>>,
     /// The whole body was passed on.
     pub(crate) complete: Cell<bool>,
     /// The response has begun: its own time-outs hold now.
@@ -80,14 +82,17 @@ impl Journey<'_> {
 
 impl Upload<'_, '_> {
     async fn run(&self, block: &mut Block) -> Result<(), Failure> {
+        let begun = self.journey.progress.source.take();
         match (self.journey.exchange.pending, &self.journey.client.wire) {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
-            (_, Wire::Http2(stream)) => self.stream(stream).await,
+            (_, Wire::Http2(stream)) => self.stream(stream, begun.unwrap_or(Source::Stream)).await,
             (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
                 self.length(block, length).await
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
-            (Framing::Chunked, _) => self.framed(block, Source::Chunked(Box::default())).await,
+            (Framing::Chunked, _) => {
+                self.framed(block, begun.unwrap_or_else(|| Source::Chunked(Box::default()))).await
+            }
         }
     }
 
@@ -135,8 +140,7 @@ impl Upload<'_, '_> {
     }
 
     /// The body of a request on a stream.
-    async fn stream(&self, stream: &Stream) -> Result<(), Failure> {
-        let mut source = Source::Stream;
+    async fn stream(&self, stream: &Stream, mut source: Source) -> Result<(), Failure> {
         let (mut out, mut transform) = (Vec::new(), self.transform());
         while !source.is_done() {
             let mut block = Block::ordinary();

@@ -58,6 +58,8 @@ pub(crate) struct Exchange {
     /// The method allows it to be sent again after a try that got no answer.
     pub(crate) repeats: bool,
     pub(crate) key: Key,
+    /// Of a copy for the route's mirror, if there is to be one.
+    pub(crate) mirror_key: Option<Box<Key>>,
     /// Where the client was before, by its cookie.
     pub(crate) remembered: Option<Remembered>,
     pub(crate) delay_ns: u64,
@@ -392,7 +394,8 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
-        let side = self.side(route, request);
+        let turn = self.turn(route);
+        let side = route.sides.side(head, request.client, turn);
         let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
         let web = facts.web_form().is_some();
@@ -434,6 +437,7 @@ impl Desk<'_> {
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
             repeats: route.retry.methods.iter().any(|known| known == sent),
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            mirror_key: route.mirror.as_ref().and_then(|target| target.key(head, request.client, turn)),
             remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
@@ -444,10 +448,10 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
-    /// Which of the route's pools gets it.
-    fn side(&self, route: &Route, request: &trunkline_filter::Request<'_>) -> usize {
-        let Some(division) = &route.sides.division else { return 0 };
-        division.side(request.head, request.client, route.cells.get(self.worker).next_turn())
+    /// The number of the request among those of the route, where something goes by it.
+    fn turn(&self, route: &Route) -> u64 {
+        let counts = route.sides.division.is_some() || route.mirror.is_some();
+        if counts { route.cells.get(self.worker).next_turn() } else { 0 }
     }
 
     pub(crate) fn write_head(

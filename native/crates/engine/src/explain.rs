@@ -138,8 +138,8 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     let now_ns = clock::now_ns();
     let verdicts = route.chain.explain(&request, now_ns);
     answer["filters"] = verdicts.iter().map(filter).collect();
-    let side = side(route, head, client);
-    let pool = route.sides.pool(side);
+    // By turns it is that of the first worker's next request.
+    let pool = route.sides.pool(route.sides.side(head, client, route.cells.get(0).turn()));
     answer["pool"] = json!(pool.name);
     if let Some(division) = &route.sides.division {
         answer["split"] = split(division);
@@ -148,6 +148,9 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     if !limits.is_empty() {
         answer["limits"] = json!(limits);
     }
+    if let Some(target) = &route.mirror {
+        answer["mirror"] = json!({ "pool": target.pool.name, "percent": target.plan.percent });
+    }
     answer["servers"] = servers(pool);
     let desk = Desk { listener, peer: &peer, worker: 0, started_ns: now_ns, now_ns };
     match refused(&desk, &request, route, pool, &verdicts) {
@@ -155,12 +158,6 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
         None => answer["server"] = server(pool, head, client),
     }
     answer
-}
-
-/// The side of a split; by turns, that of the first worker's next request.
-fn side(route: &Route, head: &RequestHead<'_, '_>, client: IpAddr) -> usize {
-    let division = route.sides.division.as_ref();
-    division.map_or(0, |division| division.side(head, client, route.cells.get(0).turn()))
 }
 
 /// What a request has to have a place in, and how full that is.

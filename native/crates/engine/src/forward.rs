@@ -172,6 +172,7 @@ impl Journey<'_> {
     ) -> Result<Relayed, Failure> {
         self.hold_back().await?;
         let passes = self.enter().await?;
+        self.mirror();
         let result = self.attempts(block, filters, tally).await;
         passes.give_back(&result, tally);
         result

@@ -31,6 +31,7 @@ mod h2;
 mod hash_key;
 mod health;
 mod metrics;
+mod mirror;
 mod patience;
 pub mod plan;
 mod proxy;

@@ -18,7 +18,7 @@ use crate::sticky::Reminder;
 use crate::transform::Transform;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
-const RESPONSE_LIMITS: Limits =
+pub(crate) const RESPONSE_LIMITS: Limits =
     Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
 
 /// A response whose head is here.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use trunkline_filter::Sticky;
 use trunkline_telemetry::{Counter, PerWorker};
-use trunkline_traffic::Split;
+use trunkline_traffic::{Mirror, Split};
 
 use crate::bulkhead::Bulkhead;
 use crate::compile::Compiler;
 use crate::hash_key::HashKey;
+use crate::mirror::Target;
 use crate::plan;
 use crate::sides::{Division, Sides};
 use crate::snapshot::{Pool, Route};
@@ -46,6 +47,28 @@ impl Compiler<'_, '_> {
             by: planned.split_by.clone(),
         };
         Sides::several(found.into_iter().collect::<Option<_>>()?, division)
+    }
+
+    /// A mirror's pool gets what none of the sides is.
+    pub(crate) fn mirror(
+        &mut self,
+        path: &str,
+        planned: &plan::Route,
+        sides: &Sides,
+        pools: &Pools<'_>,
+        before: Option<&Route>,
+    ) -> Option<Target> {
+        let wanted = planned.mirror.as_ref()?;
+        let mirror = Mirror::compile(wanted);
+        let mirror = mirror.map_err(|error| self.error(format!("{path}.{}", error.key), error.problem)).ok();
+        let at = format!("{path}.mirror.pool");
+        let pool = self.known_pool(&at, &wanted.pool, pools)?;
+        if sides.all().any(|side| side.name == pool.name) {
+            self.error(at, "would get each request twice");
+        }
+        let known = before.and_then(|before| before.mirror.as_ref()).map(|known| Arc::clone(&known.cells));
+        let cells = known.unwrap_or_else(|| Arc::new(PerWorker::new(self.workers)));
+        Some(Target { pool, mirror: mirror?, plan: wanted.clone(), cells })
     }
 
     fn counts(&self, share: &plan::Share, before: Option<&Division>) -> Arc<PerWorker<Counter>> {

@@ -18,13 +18,13 @@ use crate::wire::Message;
 
 impl Journey<'_> {
     pub(crate) async fn send(&self, connection: &Connection, now_ns: u64) -> Result<(), Failure> {
-        self.client.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
+        self.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
         let exchange = self.exchange;
         let end = exchange.pending == Framing::None
             && !exchange.is_websocket
             && exchange.answers != Answers::Connect;
         let message = Message { text: &exchange.outgoing, head_bytes: exchange.head_bytes, end };
-        let sent = connection.wire.send(message, &self.client.deadline).await;
+        let sent = connection.wire.send(message, self.deadline).await;
         sent.map_err(|error| self.sent_failure(connection, &error))
     }
 
@@ -37,11 +37,12 @@ impl Journey<'_> {
         self.upstream_error(error)
     }
 
-    /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived.
+    /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived; `first` is what has.
     pub(crate) async fn await_head(
         &self,
         connection: &Connection,
         lease: &mut Lease,
+        first: Option<Block>,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
         tried: &[usize],
@@ -49,7 +50,10 @@ impl Journey<'_> {
         if let Some(stream) = connection.wire.stream() {
             return self.await_stream_head(connection, stream, lease, filters, tally, tried).await;
         }
-        let mut block = self.first_bytes(connection).await?;
+        let mut block = match first {
+            Some(block) => block,
+            None => self.first_bytes(connection).await?,
+        };
         loop {
             let now_ns = clock::now_ns();
             let latency_ns = lease.answered(now_ns);
@@ -70,7 +74,7 @@ impl Journey<'_> {
                     Box::pin(self.interim(&text)).await?;
                     // A slow client had its own time for that; the server's goes on.
                     let chosen_ms = tally.chosen_ns / 1_000_000;
-                    self.client.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
+                    self.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
                     if !block.is_empty() {
                         continue;
                     }
@@ -113,7 +117,7 @@ impl Journey<'_> {
                 Arrived::Interim(text) => Box::pin(self.interim(&text)).await?,
                 Arrived::Partial => {}
             }
-            self.client.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
+            self.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
         }
     }
 
@@ -134,12 +138,12 @@ impl Journey<'_> {
         if text.is_empty() { Ok(()) } else { self.head_to_client(text).await }
     }
 
-    async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
+    pub(crate) async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
         self.await_upstream(connection, |context| connection.wire.poll_block(context)).await
     }
 
     /// Waits for something of the server, while the client is there and its time is not over.
-    async fn await_upstream<T>(
+    pub(crate) async fn await_upstream<T>(
         &self,
         connection: &Connection,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
@@ -153,7 +157,7 @@ impl Journey<'_> {
             }
             Poll::Pending => {
                 let late = || self.upstream_error(&io::ErrorKind::TimedOut.into());
-                self.client.deadline.poll_expired(context).map(|()| Err(late()))
+                self.deadline.poll_expired(context).map(|()| Err(late()))
             }
         })
         .await
@@ -161,7 +165,7 @@ impl Journey<'_> {
 
     async fn more(&self, connection: &Connection, block: &mut Block) -> Result<(), Failure> {
         block.compact();
-        let read = connection.wire.read(block.spare(), &self.client.deadline).await;
+        let read = connection.wire.read(block.spare(), self.deadline).await;
         let count = read.map_err(|error| self.upstream_error(&error))?;
         block.advance(count);
         if count == 0 { Err(Failure::UPSTREAM_CLOSED) } else { Ok(()) }

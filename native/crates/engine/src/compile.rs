@@ -407,6 +407,7 @@ impl Compiler<'_, '_> {
         let compression =
             planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
         let mirror = self.mirror(path, &planned, &sides, pools, known);
+        let hedging = self.hedging(path, planned.hedge.as_ref(), known);
         let former = known.and_then(|known| known.bulkhead.as_ref());
         let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
@@ -419,6 +420,7 @@ impl Compiler<'_, '_> {
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             mirror,
+            hedging,
             buffer_request_bytes: planned.buffer_request_bytes,
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
             bulkhead,

@@ -13,6 +13,7 @@ use crate::bulkhead::Bulkhead;
 use crate::clock;
 use crate::engine::Engine;
 use crate::exchange::Desk;
+use crate::plan;
 use crate::sides::Division;
 use crate::snapshot::{Listener, Pool, Route, Server};
 use crate::sticky;
@@ -150,6 +151,10 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     }
     if let Some(target) = &route.mirror {
         answer["mirror"] = json!({ "pool": target.pool.name, "percent": target.plan.percent });
+    }
+    if let Some(hedging) = &route.hedging {
+        let plan::Hedge { after_ms, attempts } = hedging.plan;
+        answer["hedge"] = json!({ "after_ms": after_ms, "attempts": attempts });
     }
     answer["servers"] = servers(pool);
     let desk = Desk { listener, peer: &peer, worker: 0, started_ns: now_ns, now_ns };

@@ -17,6 +17,7 @@ use crate::grpc::Call;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::snapshot::Route;
+use crate::timer::Deadline;
 use crate::upload::Progress;
 use crate::upstream::{Connection, Lease, LocalPool, LocalServer};
 
@@ -26,6 +27,8 @@ pub(crate) struct Journey<'j> {
     pub(crate) route: &'j Route,
     pub(crate) pool: &'j LocalPool,
     pub(crate) exchange: &'j Exchange,
+    /// Of what is waited for of servers.
+    pub(crate) deadline: &'j Deadline,
     /// When the whole exchange must be over; 0 = never.
     pub(crate) total_at_ms: u64,
     /// When nothing was left to wait for but a server: when it was admitted, unless it was held back, or waited for a place.
@@ -45,6 +48,9 @@ pub(crate) enum Stage {
     /// Part of the response has been passed on, or the request body is used up.
     Committed,
 }
+
+/// Indices of servers.
+pub(crate) type Tried = SmallVec<[usize; 4]>;
 
 /// What a try has to know of those before it.
 #[derive(Clone, Copy)]
@@ -97,6 +103,7 @@ impl Client {
             route,
             pool: &pool,
             exchange: &exchange,
+            deadline: &self.deadline,
             total_at_ms,
             ready_ns: Cell::new(ready_ns),
             progress,
@@ -184,7 +191,7 @@ impl Journey<'_> {
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
-        let mut tried = SmallVec::<[usize; 4]>::new();
+        let mut tried = Tried::new();
         let mut fresh = false;
         let mut index = self.choose(&tried, tally).await?;
         loop {
@@ -192,8 +199,18 @@ impl Journey<'_> {
             if !fresh {
                 tried.push(index);
             }
-            let again = Again { fresh, tried: &tried };
-            let result = self.attempt(index, local, block, filters, tally, again).await;
+            let result = match self.hedging().filter(|_| tried.len() == 1 && !fresh) {
+                None => {
+                    let again = Again { fresh, tried: &tried };
+                    self.attempt(index, local, block, filters, tally, again).await
+                }
+                Some(hedging) => {
+                    let hedged = self.hedged(hedging, index, block, filters, tally, &mut tried);
+                    let (last, result) = Box::pin(hedged).await;
+                    index = last;
+                    result
+                }
+            };
             self.report(index, &result, tally.status);
             let miss = match result {
                 Ok(done) => return Ok(done),
@@ -237,7 +254,7 @@ impl Journey<'_> {
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
                 self.send(&connection, tally.chosen_ns).await?;
-                self.await_head(&connection, &mut lease, filters, tally, again.tried).await
+                self.await_head(&connection, &mut lease, None, filters, tally, again.tried).await
             };
             let (reply, rest) = match head.await {
                 Ok(arrived) => arrived,
@@ -255,10 +272,15 @@ impl Journey<'_> {
         } else {
             Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
         };
+        self.keep(local, connection, relayed, tally);
+        Ok(relayed)
+    }
+
+    /// For the next request, if it is clean.
+    pub(crate) fn keep(&self, local: &LocalServer, connection: Connection, relayed: Relayed, tally: &Tally) {
         if relayed.reusable && self.body_is_sent() {
             local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
         }
-        Ok(relayed)
     }
 
     /// Nothing more of the request is to come.
@@ -266,7 +288,7 @@ impl Journey<'_> {
         self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
+    pub(crate) async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
         let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
         let connecting = Box::pin(local.connect(
             &self.client.worker,

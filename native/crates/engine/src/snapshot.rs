@@ -18,6 +18,7 @@ use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
+use crate::hedge::Hedging;
 use crate::mirror;
 use crate::plan;
 use crate::sides::Sides;
@@ -82,6 +83,7 @@ pub(crate) struct Route {
     /// `None` = as much at once as comes.
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     pub(crate) mirror: Option<mirror::Target>,
+    pub(crate) hedging: Option<Hedging>,
     /// Bodies up to so many bytes are taken in before a server is chosen; 0 = none.
     pub(crate) buffer_request_bytes: u64,
     pub(crate) allows_connect: bool,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use trunkline_filter::Sticky;
 use trunkline_telemetry::{Counter, PerWorker};
-use trunkline_traffic::{Mirror, Split};
+use trunkline_traffic::{Hedge, Mirror, Split};
 
 use crate::bulkhead::Bulkhead;
 use crate::compile::Compiler;
 use crate::hash_key::HashKey;
+use crate::hedge::Hedging;
 use crate::mirror::Target;
 use crate::plan;
 use crate::sides::{Division, Sides};
@@ -47,6 +48,20 @@ impl Compiler<'_, '_> {
             by: planned.split_by.clone(),
         };
         Sides::several(found.into_iter().collect::<Option<_>>()?, division)
+    }
+
+    pub(crate) fn hedging(
+        &mut self,
+        path: &str,
+        planned: Option<&plan::Hedge>,
+        before: Option<&Route>,
+    ) -> Option<Hedging> {
+        let planned = planned?;
+        let hedge = Hedge::compile(planned);
+        let hedge = hedge.map_err(|error| self.error(format!("{path}.{}", error.key), error.problem)).ok()?;
+        let known = before.and_then(|before| before.hedging.as_ref()).map(|known| Arc::clone(&known.cells));
+        let cells = known.unwrap_or_else(|| Arc::new(PerWorker::new(self.workers)));
+        Some(Hedging { hedge, plan: planned.clone(), cells })
     }
 
     /// A mirror's pool gets what none of the sides is.
@@ -139,7 +154,7 @@ fn planned_key(setting: &str) -> &str {
         "initial" => "adaptive.initial",
         "tolerance" => "adaptive.tolerance",
         "smoothing" => "adaptive.smoothing",
-        "window_ns" => "adaptive.window_ms",
+        "window_ns" => "adaptive.window",
         other => other,
     }
 }

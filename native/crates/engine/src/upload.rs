@@ -59,7 +59,7 @@ impl Journey<'_> {
         let mut up = pin!(upload.run(block));
         let mut up_over = false;
         let mut down = pin!(async {
-            let (reply, rest) = self.await_head(connection, lease, filters, tally, &[]).await?;
+            let (reply, rest) = self.await_head(connection, lease, None, filters, tally, &[]).await?;
             self.progress.answered.set(true);
             self.relay(connection, reply, rest, None, tally).await
         });

@@ -346,13 +346,25 @@ pub(crate) struct Lease {
     pool: Arc<Pool>,
     started_ns: u64,
     latency_ns: Option<u64>,
+    /// Given up, it has taken so long at least: another server was quicker.
+    races: bool,
 }
 
 impl Lease {
     pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, index: usize, now_ns: u64) -> Self {
         local.server.state.begin();
         let (local, pool) = (Rc::clone(local), Arc::clone(pool));
-        Self { local, index, pool, started_ns: now_ns, latency_ns: None }
+        Self { local, index, pool, started_ns: now_ns, latency_ns: None, races: false }
+    }
+
+    /// Others run beside it.
+    pub(crate) fn race(&mut self) {
+        self.races = true;
+    }
+
+    /// It has failed.
+    pub(crate) fn leave_race(&mut self) {
+        self.races = false;
     }
 
     /// Whether any byte of a response has come.
@@ -370,7 +382,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.local.server.state.finish(clock::now_ns(), self.latency_ns);
+        let now_ns = clock::now_ns();
+        let at_least_ns = self.races.then(|| now_ns.saturating_sub(self.started_ns));
+        self.local.server.state.finish(now_ns, self.latency_ns.or(at_least_ns));
         if self.pool.limits_servers() {
             self.pool.released.notify_one();
         }

@@ -10,6 +10,7 @@ use crate::snapshot::Snapshot;
 pub(super) fn page(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
     splits(page, snapshot)?;
     mirrors(page, snapshot)?;
+    hedges(page, snapshot)?;
     limits(page, snapshot)
 }
 
@@ -42,6 +43,22 @@ fn mirrors(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
         for (outcome, count) in target.counts() {
             let labels = [("route", route.as_str()), ("pool", &target.pool.name), ("outcome", outcome)];
             family.sample(&labels, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn hedges(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
+    let routes = snapshot.listeners.iter().flat_map(|listener| &listener.routes).take(MAX_ROUTES);
+    let hedged: Vec<_> = routes.filter_map(|route| Some((&route.name, route.hedging.as_ref()?))).collect();
+    if hedged.is_empty() {
+        return Ok(());
+    }
+    let help = "Tries that were begun beside a slow one, by outcome.";
+    let mut family = page.family("trunkline_hedges_total", help, Kind::Counter)?;
+    for (route, hedging) in hedged {
+        for (outcome, count) in hedging.counts() {
+            family.sample(&[("route", route), ("outcome", outcome)], count)?;
         }
     }
     Ok(())

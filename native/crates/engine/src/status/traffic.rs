@@ -16,6 +16,10 @@ pub(super) fn tell_of_route(told: &mut Value, route: &Route) {
     if let Some(target) = &route.mirror {
         told["mirror"] = mirror(target);
     }
+    if let Some(hedging) = &route.hedging {
+        let [(won, wins), (lost, losses)] = hedging.counts();
+        told["hedges"] = json!({ won: wins, lost: losses });
+    }
     if let Some(bulkhead) = &route.bulkhead {
         told["concurrency"] = limit(bulkhead);
     }

@@ -278,7 +278,7 @@ def test_places_come_back_however_it_ends(program: Program, end: str) -> None:
         wait_until(lambda: is_free(program, site), timeout_s=5, what="the place")
         upstream.script([forever(read_request, send(OK))])
         assert site.get().status == 200
-        assert is_free(program, site)
+        wait_until(lambda: is_free(program, site), timeout_s=5, what="the place, again")
 
 
 def test_it_comes_back_from_a_server_that_is_not_there(program: Program) -> None:

@@ -63,7 +63,7 @@ impl Client {
         let own = Own { status, reason, close, is_head, call, content_type, body: &body };
         let (out, response_bytes) = self.compose(&own, filters, |_| ());
         let tally = Tally { status, failure, response_bytes, ..Tally::default() };
-        self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
+        self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)
     }
 
@@ -129,6 +129,9 @@ impl Client {
         }
         if let Some(call) = own.call {
             call.write_failure(&mut out, own.status, own.reason);
+            if self.wire.stream().is_none() {
+                out.extend_from_slice(b"Content-Length: 0\r\n");
+            }
             out.extend_from_slice(b"\r\n");
             return (out, 0);
         }

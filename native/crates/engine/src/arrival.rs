@@ -10,7 +10,7 @@ use crate::block::Block;
 use crate::clock;
 use crate::failure::Failure;
 use crate::forward::Journey;
-use crate::h2::Stream;
+use crate::h2::{Reset, Stream};
 use crate::reply::{Arrived, FilterPhase, Reply, read_head, take_fields};
 use crate::settle::Tally;
 use crate::upstream::{Connection, Lease};
@@ -23,6 +23,10 @@ impl Journey<'_> {
         let end = exchange.pending == Framing::None
             && !exchange.is_websocket
             && exchange.answers != Answers::Connect;
+        if exchange.is_websocket && connection.wire.stream().is_some_and(|stream| !stream.takes_websockets())
+        {
+            return Err(Failure::NO_WEBSOCKET);
+        }
         let message = Message { text: &exchange.outgoing, head_bytes: exchange.head_bytes, end };
         let sent = connection.wire.send(message, self.deadline).await;
         sent.map_err(|error| self.sent_failure(connection, &error))
@@ -31,10 +35,13 @@ impl Journey<'_> {
     /// What a failed write or read says of the server.
     fn sent_failure(&self, connection: &Connection, error: &io::Error) -> Failure {
         let reset = connection.wire.stream().and_then(Stream::reset);
-        if error.kind() == io::ErrorKind::NotConnected || reset.is_some_and(|reset| reset.unprocessed) {
-            return Failure::UPSTREAM_REFUSED;
+        match reset {
+            _ if error.kind() == io::ErrorKind::NotConnected => Failure::UPSTREAM_REFUSED,
+            Some(Reset::Unprocessed) => Failure::UPSTREAM_REFUSED,
+            Some(Reset::Closed) => Failure::UPSTREAM_CLOSED,
+            Some(Reset::WrongProtocol) => Failure::WRONG_PROTOCOL,
+            Some(Reset::ByPeer | Reset::Lost) | None => self.upstream_error(error),
         }
-        self.upstream_error(error)
     }
 
     /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived; `first` is what has.
@@ -148,11 +155,10 @@ impl Journey<'_> {
         connection: &Connection,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Result<T, Failure> {
-        // While a body is coming, it tells when the client has gone.
-        let watches = self.exchange.pending == Framing::None;
         poll_fn(|context| match poll(context) {
             Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.sent_failure(connection, &error))),
-            Poll::Pending if watches && self.client.wire.poll_reset(context).is_ready() => {
+            // While a body is coming, it tells when the client has gone.
+            Poll::Pending if self.body_is_sent() && self.client.wire.poll_reset(context).is_ready() => {
                 Poll::Ready(Err(Failure::CLIENT_CLOSED))
             }
             Poll::Pending => {

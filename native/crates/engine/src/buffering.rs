@@ -13,10 +13,8 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::h2::Stream;
-use crate::plan::Protocol;
 use crate::snapshot::Route;
 use crate::upload::Progress;
-use crate::upstream::LocalPool;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The end of a head whose body comes in chunks.
@@ -59,12 +57,11 @@ impl Taken {
 }
 
 impl Client {
-    /// Takes the body in, for a request to this pool; how far it got, and what went wrong.
+    /// Takes the body in; how far it got, and what went wrong.
     pub(crate) async fn take_in(
         &self,
         intake: Intake,
         exchange: &mut Exchange,
-        pool: &LocalPool,
         block: &mut Block,
         total_at_ms: u64,
     ) -> (Progress, Option<Failure>) {
@@ -76,10 +73,7 @@ impl Client {
         if taken.is_whole() {
             exchange.complete(&taken.bytes);
         } else {
-            let sink = match pool.pool.plan.protocol {
-                Protocol::Http1 => Sink::Chunked { trailers: true },
-                Protocol::Http2 => Sink::Raw,
-            };
+            let sink = if exchange.to_stream { Sink::Raw } else { Sink::Chunked { trailers: true } };
             sink.append(&mut exchange.outgoing, &taken.bytes);
             progress.bytes.set(taken.bytes.len() as u64);
             progress.source.set(Some(taken.source));
@@ -160,9 +154,11 @@ impl Client {
 }
 
 impl Exchange {
-    /// The body is here: it goes with the head, which says its length.
-    fn complete(&mut self, body: &[u8]) {
-        if self.outgoing.ends_with(IN_CHUNKS) {
+    /// The whole body is here: it goes out with the head, which says its length, and again if need be.
+    pub(crate) fn complete(&mut self, body: &[u8]) {
+        // Servers of gRPC need no length, and their own clients send none.
+        let is_call = self.to_stream && self.facts.call.is_some();
+        if !is_call && self.outgoing.ends_with(IN_CHUNKS) {
             let kept = self.outgoing.len() - IN_CHUNKS.len();
             self.outgoing.truncate(kept);
             encode::framing(&mut self.outgoing, Framing::Length(body.len() as u64), None);

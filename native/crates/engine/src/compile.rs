@@ -22,6 +22,7 @@ use crate::forwarding::Forwarding;
 use crate::hash_key::HashKey;
 use crate::plan::{self, Plan};
 use crate::snapshot::{CheckReport, Dial, Listener, Pool, Route, Server, Snapshot};
+use crate::tokens::Tokens;
 use crate::traffic::Pools;
 
 const MS: u64 = 1_000_000;
@@ -52,6 +53,7 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) now_unix: u64,
     /// The engine's, for listeners that answer TLS-ALPN-01.
     pub(crate) challenges: &'c Arc<Challenges>,
+    pub(crate) tokens: &'c Arc<Tokens>,
     pub(crate) errors: Vec<PlanError>,
     /// Pools with errors of their own: nobody is told that they do not exist.
     pub(crate) unsound_pools: Vec<String>,
@@ -352,6 +354,7 @@ impl Compiler<'_, '_> {
             tls,
             proxy,
             http2: planned.http2,
+            tokens: Arc::clone(self.tokens),
             reason_header: planned.reason_header,
             access_log: planned.access_log,
             cells: before

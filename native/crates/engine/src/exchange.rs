@@ -14,7 +14,7 @@ use trunkline_http::{
     parse_request,
 };
 
-use crate::block::{Block, Text};
+use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::buffering::Intake;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
@@ -55,8 +55,10 @@ pub(crate) struct Exchange {
     pub(crate) websocket_accept: String,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// The method allows it to be sent again after a try that got no answer.
-    pub(crate) repeats: bool,
+    /// The method may be sent again after a try that got no answer.
+    pub(crate) may_repeat: bool,
+    /// The server speaks HTTP/2.
+    pub(crate) to_stream: bool,
     pub(crate) key: Key,
     /// Of a copy for the route's mirror, if there is to be one.
     pub(crate) mirror_key: Option<Box<Key>>,
@@ -66,10 +68,18 @@ pub(crate) struct Exchange {
     pub(crate) body_limit: u64,
 }
 
+/// A body that is here may be as long as this to go out with its head.
+const WHOLE_BYTES: usize = ORDINARY_BYTES;
+
 impl Exchange {
     /// May be sent again after a try that got no answer.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.repeats && self.pending == Framing::None
+        self.may_repeat && self.pending == Framing::None
+    }
+
+    /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
+    pub(crate) fn body_room(&self) -> usize {
+        if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
     }
 
     /// What a response on a stream will look like.
@@ -178,7 +188,7 @@ pub(crate) struct Refused {
 pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
-    pub(crate) route: usize,
+    pub(crate) route: Option<usize>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -300,6 +310,10 @@ impl Desk<'_> {
                 0,
             );
         };
+        if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
+            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+            return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);
+        }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
         let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
@@ -334,7 +348,7 @@ impl Desk<'_> {
         {
             let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
             return (
-                Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
+                Admission::Answer(Answered { refusal, facts, route: Some(found.route), reusable, is_head }),
                 0,
             );
         }
@@ -415,7 +429,8 @@ impl Desk<'_> {
             }
             other => (other, 0),
         };
-        let is_websocket = pool.plan.protocol == crate::plan::Protocol::Http2 && is_websocket(head);
+        let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
+        let is_websocket = to_stream && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
         let facts_call = facts.call;
         let exchange = Exchange {
@@ -435,7 +450,8 @@ impl Desk<'_> {
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeats: route.retry.methods.iter().any(|known| known == sent),
+            may_repeat: route.retry.methods.iter().any(|known| known == sent),
+            to_stream,
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             mirror_key: route.mirror.as_ref().and_then(|target| target.key(head, request.client, turn)),
             remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),

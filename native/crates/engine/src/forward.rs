@@ -88,16 +88,20 @@ impl Client {
             0 => 0,
             total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
         };
+        if let Some(stream) = self.wire.stream().filter(|_| exchange.pending != Framing::None) {
+            stream.take_whole(exchange.body_room(), |body| exchange.complete(body));
+        }
         if exchange.pending != Framing::None || exchange.may_tunnel {
             exchange.facts.detach(block);
         }
         let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
         self.deadline.limit(total_at_ms);
-        let (progress, failed) = match exchange.intake {
+        let intake = exchange.intake.filter(|_| exchange.pending != Framing::None);
+        let (progress, failed) = match intake {
             None => (Progress::default(), None),
-            Some(intake) => Box::pin(self.take_in(intake, &mut exchange, &pool, block, total_at_ms)).await,
+            Some(intake) => Box::pin(self.take_in(intake, &mut exchange, block, total_at_ms)).await,
         };
-        let ready_ns = if exchange.intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
+        let ready_ns = if intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {
             client: self,
             route,
@@ -147,7 +151,8 @@ impl Client {
                 route.chain.abandon(filters);
             }
         }
-        if begun && exchange.facts.call == Some(Call::Grpc) && failure.side != Side::Client {
+        let gone = matches!(failure, Failure::CLIENT_CLOSED | Failure::CLIENT_STALLED);
+        if begun && exchange.facts.call == Some(Call::Grpc) && !gone {
             return self.cut_call(failure);
         }
         if failure.status == 0 || begun {
@@ -295,6 +300,7 @@ impl Journey<'_> {
             timeout_ms,
             &self.client.peer,
             self.exchange.stream_answers(),
+            self.pool.pool.plan.keep_alive.requests,
         ));
         let gone = |failure| Miss { failure, stage: Stage::Connect };
         let connected = self.unless_gone(connecting).await.map_err(gone)?;

@@ -22,6 +22,7 @@ use crate::hedge::Hedging;
 use crate::mirror;
 use crate::plan;
 use crate::sides::Sides;
+use crate::tokens::Tokens;
 
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
@@ -54,6 +55,7 @@ pub(crate) struct Listener {
     /// `None` = plain.
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) http2: plan::Http2,
+    pub(crate) tokens: Arc<Tokens>,
     /// `None` = connections begin with what they carry.
     pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) reason_header: bool,

@@ -39,15 +39,16 @@ impl Front {
         let codec = Connection::server(settings(&listener), limits(&listener));
         let front = Self { worker, listener: RefCell::new(listener), peer };
         let link = Link::new(&front.worker, transport, codec, true);
-        // A failure shows again when the task reads on.
-        let _ = early.map(|early| link.start(early, &front));
+        if let Some(Err(error)) = early.map(|early| link.start(early, &front)) {
+            front.note(error.reason);
+        }
         match Rc::clone(&link).drive(Some(&front)).await {
             End::Broken(error) => {
                 front.note(error.reason);
                 link.linger().await;
             }
             End::Peace => link.linger().await,
-            End::Lost => {}
+            End::Closed | End::Lost => {}
         }
     }
 

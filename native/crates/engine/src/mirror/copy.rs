@@ -107,8 +107,10 @@ impl Copy {
                 return exchanged;
             }
         }
-        let timeout_ms = self.pool.pool.plan.connect_timeout_ms;
-        let connected = local.connect(&self.room.worker, timeout_ms, &self.peer, self.answers).await;
+        let plan = &self.pool.pool.plan;
+        let (timeout_ms, requests) = (plan.connect_timeout_ms, plan.keep_alive.requests);
+        let worker = &self.room.worker;
+        let connected = local.connect(worker, timeout_ms, &self.peer, self.answers, requests).await;
         self.exchange(connected?, lease).await
     }
 

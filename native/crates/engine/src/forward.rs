@@ -184,7 +184,9 @@ impl Journey<'_> {
     ) -> Result<Relayed, Failure> {
         self.hold_back().await?;
         let passes = self.enter().await?;
-        self.mirror();
+        if self.exchange.mirror_key.is_some() {
+            self.mirror();
+        }
         let result = self.attempts(block, filters, tally).await;
         passes.give_back(&result, tally);
         result

@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import Event, ResponseReceived
 
 from testkit.client import Client, Response
 from testkit.ports import free_port
@@ -374,6 +377,44 @@ def test_to_servers_of_http2(
         assert there == body
     else:
         assert unchunked(there)[0] == body
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("to_stream", [False, True])
+def test_trailers_over_http2(
+    program: Program, upstream: Upstream, declared: bool, to_stream: bool
+) -> None:
+    """They are passed on where the body's framing has room for them, and never become its part."""
+    behind = Site([upstream.port])
+    pool = 'protocol = "h2"' if to_stream else ""
+    site = Site([behind.port if to_stream else upstream.port], route=BUFFER, pool=pool)
+    program.serve(site, behind)
+    length = [("content-length", "3")] if declared else []
+    with Client(site.port) as client:
+        connection = H2Connection(H2Configuration(client_side=True))
+        connection.initiate_connection()
+        pseudo = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
+        connection.send_headers(1, [*pseudo, *length])
+        connection.send_data(1, b"abc")
+        connection.send_headers(1, [("x-sum", "1")], end_stream=True)
+        client.send(connection.data_to_send())
+        upstream.wait_for_requests(1)
+        status = ""
+        while not status:
+            events = connection.receive_data(client.socket.recv(65_536))
+            status = next((_status(event) for event in events if _status(event)), "")
+    assert status == "200"
+    _, there = parts(upstream.requests[0])
+    if declared:
+        assert there == b"abc"
+    else:
+        assert unchunked(there) == (b"abc", b"x-sum: 1\r\n\r\n")
+
+
+def _status(event: Event) -> str:
+    if not isinstance(event, ResponseReceived):
+        return ""
+    return dict(event.headers)[b":status"].decode()
 
 
 def test_many_after_each_other(program: Program, upstream: Upstream, site: Site) -> None:

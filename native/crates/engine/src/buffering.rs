@@ -23,7 +23,6 @@ const IN_CHUNKS: &[u8] = b"Transfer-Encoding: chunked\r\n\r\n";
 /// A body that is to be taken in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Intake {
-    most_bytes: u64,
     /// The client waits until it is told to send (RFC 9110 §10.1.1).
     expects_continue: bool,
 }
@@ -38,8 +37,7 @@ impl Intake {
             Framing::None | Framing::UntilClose => false,
         };
         let tunnels = head.upgrade.is_some() || head.method == "CONNECT";
-        let intake = Self { most_bytes, expects_continue: head.expects_continue };
-        (fits && !web && !tunnels).then_some(intake)
+        (fits && !web && !tunnels).then_some(Self { expects_continue: head.expects_continue })
     }
 }
 
@@ -51,8 +49,10 @@ struct Taken {
 }
 
 impl Taken {
-    fn is_whole(&self) -> bool {
-        self.source.is_done() && self.source.trailers().is_empty()
+    /// All of it is here that the server gets.
+    fn is_whole(&self, sink: Sink) -> bool {
+        let passes = matches!(sink, Sink::Chunked { trailers: true } | Sink::Frames { trailers: true });
+        self.source.is_done() && (self.source.trailers().is_empty() || !passes)
     }
 }
 
@@ -61,19 +61,21 @@ impl Client {
     pub(crate) async fn take_in(
         &self,
         intake: Intake,
+        route: &Route,
         exchange: &mut Exchange,
         block: &mut Block,
         total_at_ms: u64,
     ) -> (Progress, Option<Failure>) {
         let progress = Progress::default();
-        let taken = match self.take_body(intake, exchange, block, total_at_ms).await {
-            Ok(taken) => taken,
-            Err(failure) => return (progress, Some(failure)),
-        };
-        if taken.is_whole() {
+        let taken =
+            match self.take_body(intake, route.buffer_request_bytes, exchange, block, total_at_ms).await {
+                Ok(taken) => taken,
+                Err(failure) => return (progress, Some(failure)),
+            };
+        let sink = exchange.sink();
+        if taken.is_whole(sink) {
             exchange.complete(&taken.bytes);
         } else {
-            let sink = if exchange.to_stream { Sink::Raw } else { Sink::Chunked { trailers: true } };
             sink.append(&mut exchange.outgoing, &taken.bytes);
             progress.bytes.set(taken.bytes.len() as u64);
             progress.source.set(Some(taken.source));
@@ -93,6 +95,7 @@ impl Client {
     async fn take_body(
         &self,
         intake: Intake,
+        most_bytes: u64,
         exchange: &Exchange,
         block: &mut Block,
         total_at_ms: u64,
@@ -110,7 +113,7 @@ impl Client {
             if length > exchange.body_limit {
                 return Err(Failure::BODY_TOO_LARGE);
             }
-            if taken.source.is_done() || length > intake.most_bytes {
+            if taken.source.is_done() || length > most_bytes {
                 return Ok(taken);
             }
             if self.receive(block, total_at_ms).await? == 0 && !self.close(&mut taken.source) {
@@ -154,6 +157,15 @@ impl Client {
 }
 
 impl Exchange {
+    /// How a body that is passed on is framed for the server.
+    pub(crate) fn sink(&self) -> Sink {
+        match self.pending {
+            _ if self.to_stream => Sink::Frames { trailers: self.trailers },
+            Framing::Length(_) => Sink::Raw,
+            _ => Sink::Chunked { trailers: self.trailers },
+        }
+    }
+
     /// The whole body is here: it goes out with the head, which says its length, and again if need be.
     pub(crate) fn complete(&mut self, body: &[u8]) {
         // Servers of gRPC need no length, and their own clients send none.

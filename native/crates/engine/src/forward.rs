@@ -99,7 +99,7 @@ impl Client {
         let intake = exchange.intake.filter(|_| exchange.pending != Framing::None);
         let (progress, failed) = match intake {
             None => (Progress::default(), None),
-            Some(intake) => Box::pin(self.take_in(intake, &mut exchange, block, total_at_ms)).await,
+            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total_at_ms)).await,
         };
         let ready_ns = if intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {

@@ -142,6 +142,10 @@ impl Upload<'_, '_> {
     /// The body of a request on a stream.
     async fn stream(&self, stream: &Stream, mut source: Source) -> Result<(), Failure> {
         let (mut out, mut transform) = (Vec::new(), self.transform());
+        if source.is_done() {
+            // It was taken in; what ends it is still to be said.
+            self.transfer(&mut source, &mut transform, &mut Block::none(), &mut out).await?;
+        }
         while !source.is_done() {
             let mut block = Block::ordinary();
             let room = block.spare().len();
@@ -162,7 +166,7 @@ impl Upload<'_, '_> {
         block: &mut Block,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let sink = self.sink();
+        let sink = self.journey.exchange.sink();
         let fault = |reason| Failure::client(Reject::request(reason));
         let moved = match transform {
             None => source.transfer(block, sink, out).map_err(fault)?,
@@ -187,15 +191,6 @@ impl Upload<'_, '_> {
     fn transform(&self) -> Option<Transform> {
         let form = self.journey.exchange.facts.web_form()?;
         Some(Transform::FromWeb(RequestBridge::new(form)))
-    }
-
-    fn sink(&self) -> Sink {
-        let exchange = self.journey.exchange;
-        match (self.upstream, exchange.pending) {
-            (Wire::Http2(_), _) => Sink::Frames { trailers: exchange.trailers },
-            (_, Framing::Length(_)) => Sink::Raw,
-            _ => Sink::Chunked { trailers: exchange.trailers },
-        }
     }
 
     /// A server on a stream is told that the request is complete.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use trunkline_compress::Coding;
-use trunkline_filter::Rewrite;
+use trunkline_filter::{Remembered, Rewrite};
 use trunkline_grpc::Form;
 use trunkline_http::{
     Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
@@ -15,12 +15,13 @@ use trunkline_http::{
 };
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
-use crate::body::Sink;
+use crate::buffering::Intake;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
 use crate::snapshot::{Listener, Pool, Route};
+use crate::sticky;
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -36,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) head_bytes: usize,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
+    /// That is to be taken in first.
+    pub(crate) intake: Option<Intake>,
     /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
     /// The client asked for a head only.
@@ -57,6 +60,10 @@ pub(crate) struct Exchange {
     /// The server speaks HTTP/2.
     pub(crate) to_stream: bool,
     pub(crate) key: Key,
+    /// Of a copy for the route's mirror, if there is to be one.
+    pub(crate) mirror_key: Option<Box<Key>>,
+    /// Where the client was before, by its cookie.
+    pub(crate) remembered: Option<Remembered>,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
@@ -65,6 +72,7 @@ pub(crate) struct Exchange {
 const WHOLE_BYTES: usize = ORDINARY_BYTES;
 
 impl Exchange {
+    /// May be sent again after a try that got no answer.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.may_repeat && self.pending == Framing::None
     }
@@ -72,19 +80,6 @@ impl Exchange {
     /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
     pub(crate) fn body_room(&self) -> usize {
         if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
-    }
-
-    /// The whole body is here: it goes out with the head, again if need be.
-    pub(crate) fn complete(&mut self, body: &[u8]) {
-        if self.pending == Framing::Chunked && !self.to_stream {
-            let sink = Sink::Chunked { trailers: false };
-            sink.append(&mut self.outgoing, body);
-            sink.end(&[], &mut self.outgoing);
-        } else {
-            self.outgoing.extend_from_slice(body);
-        }
-        self.facts.body_bytes = body.len() as u64;
-        self.pending = Framing::None;
     }
 
     /// What a response on a stream will look like.
@@ -413,7 +408,8 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
-        let side = self.side(route, request);
+        let turn = self.turn(route);
+        let side = route.sides.side(head, request.client, turn);
         let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
         let web = facts.web_form().is_some();
@@ -445,6 +441,7 @@ impl Desk<'_> {
             outgoing,
             head_bytes,
             pending,
+            intake: if pending == Framing::None { None } else { Intake::of(route, head, web) },
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
             trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
@@ -456,6 +453,8 @@ impl Desk<'_> {
             may_repeat: route.retry.methods.iter().any(|known| known == sent),
             to_stream,
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            mirror_key: route.mirror.as_ref().and_then(|target| target.key(head, request.client, turn)),
+            remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,
@@ -465,10 +464,10 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
-    /// Which of the route's pools gets it.
-    fn side(&self, route: &Route, request: &trunkline_filter::Request<'_>) -> usize {
-        let Some(division) = &route.sides.division else { return 0 };
-        division.side(request.head, request.client, route.cells.get(self.worker).next_turn())
+    /// The number of the request among those of the route, where something goes by it.
+    fn turn(&self, route: &Route) -> u64 {
+        let counts = route.sides.division.is_some() || route.mirror.is_some();
+        if counts { route.cells.get(self.worker).next_turn() } else { 0 }
     }
 
     pub(crate) fn write_head(
@@ -491,7 +490,8 @@ impl Desk<'_> {
             rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
-        let expects = head.expects_continue && head.framing != Framing::None;
+        let expects =
+            head.expects_continue && head.framing != Framing::None && Intake::of(route, head, web).is_none();
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();

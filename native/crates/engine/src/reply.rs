@@ -15,10 +15,11 @@ use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
 use crate::grpc::Call;
+use crate::sticky::Reminder;
 use crate::transform::Transform;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
-const RESPONSE_LIMITS: Limits =
+pub(crate) const RESPONSE_LIMITS: Limits =
     Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
 
 /// A response whose head is here.
@@ -162,6 +163,8 @@ fn judge(
 pub(crate) struct FilterPhase<'f> {
     pub(crate) chain: &'f trunkline_filter::Chain,
     pub(crate) compression: Option<&'f Policy>,
+    /// A cookie that the client needs.
+    pub(crate) reminder: Option<Reminder<'f>>,
     pub(crate) exchange: &'f mut trunkline_filter::Exchange,
     pub(crate) now_ns: u64,
     pub(crate) latency_ns: u64,
@@ -225,6 +228,9 @@ fn translate(
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    if let Some(reminder) = &filters.reminder {
+        reminder.write(&mut out);
+    }
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }

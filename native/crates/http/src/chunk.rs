@@ -62,6 +62,9 @@ impl ChunkDecoder {
     /// # Errors
     /// The [`Reason`] why this is no chunked body; the connection is lost then.
     pub fn decode<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Piece<'i>), Reason> {
+        if self.is_done() {
+            return Ok((0, Piece::End));
+        }
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
             if self.state == State::Data {
@@ -221,6 +224,13 @@ mod tests {
                 (b"hello0123456789".to_vec(), true, input.len() - 3)
             );
         }
+    }
+
+    #[test]
+    fn takes_nothing_behind_its_end() {
+        let mut decoder = ChunkDecoder::default();
+        assert_eq!(decoder.decode(b"0\r\n\r\nGET").unwrap().0, 5);
+        assert_eq!(decoder.decode(b"GET").unwrap().0, 0);
     }
 
     #[test]

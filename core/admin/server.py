@@ -70,6 +70,12 @@ class AdminServer:
         """Remove the state file, unless another process has written it since."""
         state.forget(self.running)
 
+    def stop_accepting(self) -> None:
+        """Leave new connections to another process that holds the socket too."""
+        if self._server.started:
+            for server in self._server.servers:
+                server.close()
+
     async def stop(self) -> None:
         """Finish open requests."""
         self._server.should_exit = True

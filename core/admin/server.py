@@ -128,8 +128,10 @@ def _inherited_socket(configured: Address | None, inherited: Inherited) -> socke
         if _is_at(inherited.admin, configured or Address(DEFAULT_ADDRESS.host, 0)):
             return inherited.admin
         inherited.admin.close()
+    wanted = configured or DEFAULT_ADDRESS
     for given in inherited.listeners:
-        if _is_at(given, configured or DEFAULT_ADDRESS):
+        # Any port will do for us, but then the socket is somebody else's.
+        if wanted.port and _is_at(given, wanted):
             inherited.listeners.remove(given)
             return given
     return None

@@ -11,11 +11,12 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from trunkline import __version__
+from trunkline.core.acme.exposition import certificates_as_metrics
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
 from trunkline.core.config.problems import ConfigError
@@ -23,6 +24,9 @@ from trunkline.core.discovery.discovery import Discovery
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
 from trunkline.core.systemd.notify import Notifier
+
+if TYPE_CHECKING:
+    from trunkline.core.acme.renewal import Renewal
 
 log = logging.getLogger("trunkline")
 
@@ -57,6 +61,7 @@ class Instance:
         self._discovered = asyncio.Event()
         self._discovery = Discovery(self._discovered.set)
         self._feeding: asyncio.Task[None] | None = None
+        self._renewal: Renewal | None = None
 
     async def start(self) -> dict[str, Any]:
         """Apply the first plan: bind, and serve.
@@ -65,6 +70,7 @@ class Instance:
             ConfigError: The engine refuses the plan, or cannot bind a listener.
         """
         applied = await self._apply(self.loaded)
+        await self._care_for_certificates()
         self._feeding = asyncio.create_task(self._feed())
         return applied
 
@@ -102,6 +108,7 @@ class Instance:
             applied["needs_restart"] = self._changed_for_good(loaded)
             self.loaded = loaded
             self._discovery.forget_others(loaded.builder.discover)
+            await self._care_for_certificates()
             set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
             self._note_reload(**applied)
             log.info("reloaded", extra=applied)
@@ -158,11 +165,26 @@ class Instance:
             "last_reload": self._last_reload,
         }
         engine = orjson.loads(self._engine.status())
-        return {"process": process, **engine, "discovery": self._discovery.status()}
+        found = {"discovery": self._discovery.status(), "certificates": self.certificates()}
+        return {"process": process, **engine, **found}
+
+    def certificates(self) -> list[dict[str, Any]]:
+        """What issuers were asked for, and what has become of it."""
+        return self._renewal.status() if self._renewal else []
+
+    def retry_certificate(self, name: str) -> None:
+        """Order the certificates of a host name now, whatever failed before.
+
+        Raises:
+            LookupError: No certificate of an issuer has it.
+        """
+        if self._renewal is None:
+            raise LookupError("no certificates are wanted of an issuer")
+        self._renewal.retry(name)
 
     def metrics(self) -> bytes:
         """Prometheus text 0.0.4."""
-        return self._engine.metrics()
+        return self._engine.metrics() + certificates_as_metrics(self.certificates())
 
     def explain(self, request: dict[str, Any]) -> bytes:
         """What would happen to a request, as JSON.
@@ -214,6 +236,8 @@ class Instance:
         self._draining = True
         if self._feeding is not None:
             self._feeding.cancel()
+        if self._renewal is not None:
+            await self._renewal.stop()
         self._discovery.forget_others({})
         return await asyncio.to_thread(self._engine.stop, self.grace_s, self.grace_s / 2)
 
@@ -227,7 +251,33 @@ class Instance:
         await self._discovery.follow(wanted, loaded.file.parent)
         self._discovered.clear()
         found = self._discovery.servers(wanted)
-        return await asyncio.to_thread(apply, self._engine, loaded, found=found)
+        return await asyncio.to_thread(self._swap, loaded, found)
+
+    def _swap(self, loaded: Loaded, found: Mapping[str, Sequence[Server]]) -> dict[str, Any]:
+        try:
+            loaded.builder.certificates.ensure()
+        except OSError as error:
+            # Then the engine says what it thinks of what is there.
+            log.error("cannot keep certificates: %s", error)
+        return apply(self._engine, loaded, found=found)
+
+    async def _care_for_certificates(self) -> None:
+        """Obtain what the configuration in force asks issuers for, and forget the rest."""
+        wanted = self.loaded.builder.certificates.all()
+        if self._renewal is None and wanted:
+            renewal = await asyncio.to_thread(_import_renewal)
+            self._renewal = renewal(self._engine, self._install_certificates)
+        if self._renewal is not None:
+            self._renewal.update(wanted)
+
+    async def _install_certificates(self) -> None:
+        """Let the engine read certificates anew; everything else stays as it is.
+
+        Raises:
+            ConfigError: It refuses them.
+        """
+        async with self._reloading:
+            await self._apply(self.loaded)
 
     async def _feed(self) -> None:
         """Swap in what discovery finds; changes that come together are taken up together."""
@@ -254,6 +304,13 @@ class Instance:
 
     def _note_reload(self, **outcome: Any) -> None:
         self._last_reload = {"at": time.time(), "ok": "errors" not in outcome, **outcome}
+
+
+def _import_renewal() -> "type[Renewal]":
+    """The ACME client takes half a second to import: only for who has a use for it."""
+    from trunkline.core.acme.renewal import Renewal
+
+    return Renewal
 
 
 def apply(

@@ -1,4 +1,4 @@
-"""From HTTP listeners, routes and pools of a configuration to their form in the plan.
+"""From HTTP listeners and routes of a configuration to their form in the plan.
 
 What the L7 roles share; the contract is `native/crates/engine/src/plan.rs`.
 """
@@ -8,36 +8,67 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from trunkline.core.config.answers import Maintenance, Redirect, Respond
-from trunkline.core.config.http import (
-    Exchange,
-    HttpListener,
-    Match,
-    Predicate,
-    Rewrite,
-    unknown_parameters,
-)
-from trunkline.core.config.pool import Pool
+from trunkline.core.config.http import Match, Predicate, Rewrite, unknown_parameters
+from trunkline.core.config.listener import HttpListener
 from trunkline.core.config.positions import Path
 from trunkline.core.config.problems import listing
+from trunkline.core.config.route import Exchange
+from trunkline.core.config.tls import ListenerTls
 from trunkline.core.plan import PlanBuilder
 
-_LISTENER_PARTS = {"timeouts", "limits", "forwarding", "reason_header", "access_log"}
-_ROUTE_PARTS = {"methods", "priority", "timeouts", "retry"}
+_LISTENER_PARTS = {
+    "http2",
+    "proxy_protocol",
+    "timeouts",
+    "limits",
+    "forwarding",
+    "reason_header",
+    "access_log",
+}
+_ROUTE_PARTS = {"methods", "priority", "timeouts", "retry", "buffer_request", "grpc_web"}
 
 
-def listener_to_plan(name: str, listener: HttpListener) -> dict[str, Any]:
-    """The listener without addresses and routes."""
-    return {"name": name, **_written(listener, _LISTENER_PARTS)}
+def add_listener(role: str, name: str, listener: HttpListener, builder: PlanBuilder) -> int:
+    """Add a listener of a role without its routes, named `role.http.name`; its index."""
+    source: Path = (role, "http", name)
+    plan = {"name": f"{role}.http.{name}", **_written(listener, _LISTENER_PARTS)}
+    parts: dict[str, Path] = {}
+    if listener.tls is not None:
+        files = _acme_files(listener.tls, (*source, "tls"), builder)
+        plan["tls"] = listener.tls.to_plan_from(builder.folder, files)
+        parts = listener.tls.parts((*source, "tls"))
+    return builder.add_listener(plan, listener.listen, source, parts)
 
 
-def route_to_plan(name: str, route: Exchange, pool: str) -> dict[str, Any]:
-    """The route without filters and rewriting."""
+def _acme_files(tls: ListenerTls, source: Path, builder: PlanBuilder) -> list[FilePath]:
+    """Where the certificates of issuers are kept; what cannot be asked for is reported."""
+    files: list[FilePath] = []
+    for number, certificate in enumerate(tls.acme or []):
+        written = (*source, "acme")
+        # One alone may stand without its brackets.
+        here = written if isinstance(builder.document.get(written), dict) else (*written, number)
+        try:
+            files.append(builder.certificates.add(certificate))
+        except LookupError as error:
+            # An issuer that stands there and is not known was refused, for a reason of its own.
+            written_issuers = builder.document.names("acme")
+            asked_for = {certificate.issuer} if certificate.issuer else written_issuers
+            if not (len(asked_for) == 1 and asked_for <= written_issuers):
+                builder.report((*here, "issuer"), str(error))
+        except OSError as error:
+            builder.report(here, f"cannot write {error.filename}: {error.strerror}")
+    return files
+
+
+def route_to_plan(name: str, route: Exchange, role: str, builder: PlanBuilder) -> dict[str, Any]:
+    """The route without filters and rewriting; pools are named `role.pool`."""
     plan = {"name": name, **_written(route, _ROUTE_PARTS), "path": route.path_to_plan()}
     plan |= {"hosts": route.host} if route.host else {}
     plan |= {"headers": _predicates(route.headers)} if route.headers else {}
     plan |= {"query": _predicates(route.query)} if route.query else {}
     plan |= {"cookies": _predicates(route.cookies)} if route.cookies else {}
-    return {**plan, "pool": pool}
+    plan |= route.traffic_to_plan(role)
+    return plan if route.split else {**plan, "pool": builder.pool_name(role, route.pool)}
 
 
 def route_parts(route: Exchange, source: Path) -> dict[str, Path]:
@@ -46,28 +77,21 @@ def route_parts(route: Exchange, source: Path) -> dict[str, Path]:
     for table in ("headers", "query", "cookies"):
         for number, name in enumerate(getattr(route, table) or {}):
             parts[f"{table}[{number}]"] = (*source, table, name)
-    return parts
+    return {**parts, "compression.min_bytes": (*source, "compression", "min_size")}
 
 
 def answer_to_plan(
     answer: Respond | Maintenance, source: Path, builder: PlanBuilder
 ) -> dict[str, Any]:
     """An answer with its file read; what is wrong with that is reported."""
-    folder = FilePath(builder.document.main_file).parent
     key = "body_file" if isinstance(answer, Respond) else "page_file"
     try:
-        return answer.to_plan_in(folder)
+        return answer.to_plan_in(builder.folder)
     except OSError as error:
         builder.report((*source, key), f"cannot read {error.filename}: {error.strerror}")
     except ValueError as error:
         builder.report((*source, key), str(error))
     return {}
-
-
-def add_pools(role: str, pools: Mapping[str, Pool], builder: PlanBuilder) -> None:
-    """Add the pools of a role, named `role.pool`."""
-    for name, pool in pools.items():
-        builder.add_pool(f"{role}.{name}", pool, (role, "pools", name))
 
 
 def report_unknown_parameters(

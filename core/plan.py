@@ -9,11 +9,13 @@ import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import orjson
 from pydantic import SecretStr
 
+from trunkline.core.acme.wanted import WantedCertificates
 from trunkline.core.config.discover import Discover
 from trunkline.core.config.document import Document
 from trunkline.core.config.pool import Pool, Server
@@ -45,10 +47,16 @@ class _Claim:
 
 
 class PlanBuilder:
-    """Collects the parts of the plan, and the problems between them."""
+    """Collects the parts of the plan, and the problems between them.
 
-    def __init__(self, document: Document) -> None:
+    Args:
+        document: What was written.
+        certificates: Collects what listeners ask issuers for.
+    """
+
+    def __init__(self, document: Document, certificates: WantedCertificates) -> None:
         self.document = document
+        self.certificates = certificates
         self._listeners: list[dict[str, Any]] = []
         self._pools: list[dict[str, Any]] = []
         self._empty_pools: dict[str, dict[str, Any]] = {}
@@ -63,8 +71,22 @@ class PlanBuilder:
         """Note a problem at a key."""
         self.document.report(path, message)
 
-    def add_listener(self, listener: dict[str, Any], listen: list[Address], source: Path) -> int:
-        """Add a listener without routes; `addresses` is filled in here. Its index is returned."""
+    @property
+    def folder(self) -> FilePath:
+        """The configuration's folder: relative paths begin there."""
+        return FilePath(self.document.main_file).parent
+
+    def add_listener(
+        self,
+        listener: dict[str, Any],
+        listen: list[Address],
+        source: Path,
+        parts: Mapping[str, Path],
+    ) -> int:
+        """Add a listener without routes; `addresses` is filled in here. Its index is returned.
+
+        `parts` says where fields come from that the source names differently.
+        """
         addresses = [
             str(resolved)
             for number, address in enumerate(listen)
@@ -72,9 +94,15 @@ class PlanBuilder:
         ]
         self._listeners.append({**listener, "addresses": addresses, "routes": []})
         index = len(self._listeners) - 1
-        self._sources["listeners", index] = source
-        self._sources["listeners", index, "addresses"] = (*source, "listen")
+        self._note_sources(
+            ("listeners", index), source, {"addresses": (*source, "listen"), **parts}
+        )
         return index
+
+    @property
+    def has_plain_listener(self) -> bool:
+        """Whether anything listens without TLS."""
+        return any("tls" not in listener for listener in self._listeners)
 
     def claim_address(self, address: Address, source: Path) -> list[Address]:
         """Reserve an address for one listener; a second one is a problem. What it resolves to."""
@@ -98,18 +126,17 @@ class PlanBuilder:
         return next(claims, ())
 
     def add_route(
-        self, listener: int, route: dict[str, Any], source: Path, parts: dict[str, Path]
+        self, listener: int, route: dict[str, Any], source: Path, parts: Mapping[str, Path]
     ) -> None:
         """Add a route; `parts` says where fields come from that the source names differently."""
         routes = self._listeners[listener]["routes"]
-        here: Path = ("listeners", listener, "routes", len(routes))
-        self._sources[here] = source
-        for name, part_source in parts.items():
-            self._sources[*here, *_plan_path(name)] = part_source
+        self._note_sources(("listeners", listener, "routes", len(routes)), source, parts)
         routes.append(route)
 
-    def add_pool(self, name: str, pool: Pool, source: Path) -> None:
-        """Add a pool with its servers, names resolved."""
+    def add_pool(
+        self, plan: dict[str, Any], pool: Pool, source: Path, parts: Mapping[str, Path]
+    ) -> None:
+        """Add a pool; `servers` is filled in here, names resolved. `parts`: as with routes."""
         index = len(self._pools)
         servers: list[dict[str, Any]] = []
         for number, server in enumerate(pool.servers or []):
@@ -118,10 +145,10 @@ class PlanBuilder:
                 self._sources["pools", index, "servers", len(servers)] = server_source
                 servers.append(part)
         self._refuse_duplicates(servers, index)
-        self._pools.append({"name": name, **pool.to_plan(), "servers": servers})
-        self._sources["pools", index] = source
+        self._pools.append({**plan, "servers": servers})
+        self._note_sources(("pools", index), source, parts)
         if pool.discover is not None:
-            self.discover[name] = pool.discover
+            self.discover[plan["name"]] = pool.discover
 
     def pool_name(self, role: str, pool: str | None) -> str:
         """A pool's name in the plan; without one, a pool without servers: each route needs one."""
@@ -164,6 +191,11 @@ class PlanBuilder:
             if source := self._sources.get(path[:length]):
                 return self._deepest(self._written(source), path[length:])
         return ()
+
+    def _note_sources(self, here: Path, source: Path, parts: Mapping[str, Path]) -> None:
+        self._sources[here] = source
+        for name, part_source in parts.items():
+            self._sources[*here, *_plan_path(name)] = part_source
 
     def _written(self, source: Path) -> Path:
         """The key itself, or the table in which it is missing."""
@@ -216,7 +248,9 @@ class PlanBuilder:
 def _server_to_plan(server: Server) -> dict[str, Any]:
     backup = {"priority": 1} if server.backup and server.priority is None else {}
     name = server.name or str(server.address)
-    return {**server.to_plan(), **backup, "name": name, "address": str(server.address)}
+    host = server.host or server.address.name
+    known = {"host": host} if host else {}
+    return {**server.to_plan(), **backup, **known, "name": name, "address": str(server.address)}
 
 
 def _with_found(pool: dict[str, Any], found: Sequence[Server]) -> dict[str, Any]:

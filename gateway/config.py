@@ -4,9 +4,11 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from trunkline.core.config.http import Exchange, HttpListener, Rewrite
+from trunkline.core.config.http import Rewrite
+from trunkline.core.config.listener import HttpListener
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
+from trunkline.core.config.route import Exchange
 from trunkline.core.config.values import Strings
 from trunkline.gateway.filters import ANSWERS, Filter
 

@@ -1,21 +1,20 @@
 """The gateway's part of the plan: each API is a route on every listener that offers it."""
 
 from collections.abc import Sequence
-from pathlib import Path as FilePath
 from typing import Any
 
 from trunkline.core.config.positions import Path
 from trunkline.core.config.problems import key_text
 from trunkline.core.config.references import Reference
 from trunkline.core.l7 import (
-    add_pools,
+    add_listener,
     answer_to_plan,
-    listener_to_plan,
     report_unknown_parameters,
     route_parts,
     route_to_plan,
 )
 from trunkline.core.plan import PlanBuilder
+from trunkline.core.pools import add_pools, check_pools_of_route
 from trunkline.core.role import Role
 from trunkline.gateway.config import Api, GatewayConfig
 from trunkline.gateway.filters import (
@@ -31,16 +30,13 @@ from trunkline.gateway.filters import (
 def add_to_plan(config: GatewayConfig, builder: PlanBuilder) -> None:
     """Add all listeners, APIs, consumers and pools."""
     listeners = {
-        name: builder.add_listener(
-            listener_to_plan(f"gateway.http.{name}", listener),
-            listener.listen,
-            ("gateway", "http", name),
-        )
+        name: add_listener("gateway", name, listener, builder)
         for name, listener in config.http.items()
     }
     common = _filters_to_plan(config.filters, ("gateway", "filters"), builder)
     for name, api in config.apis.items():
         _add_api(name, api, common, listeners, builder)
+        check_pools_of_route(api, ("gateway", "apis", name), config.pools, builder)
     _add_consumers(config, builder)
     add_pools("gateway", config.pools, builder)
 
@@ -54,7 +50,7 @@ def _add_api(
 ) -> None:
     source: Path = ("gateway", "apis", name)
     own = _filters_to_plan(api.filters, (*source, "filters"), builder)
-    plan = route_to_plan(f"gateway.{name}", api, builder.pool_name("gateway", api.pool))
+    plan = route_to_plan(f"gateway.{name}", api, "gateway", builder)
     if api.backend is not None:
         report_unknown_parameters(api, api.backend, (*source, "backend"), builder)
         plan["rewrite"] = api.backend.to_plan()
@@ -101,7 +97,7 @@ def _filter_to_plan(step: Filter, source: Path, builder: PlanBuilder) -> dict[st
 def _jwt_key(step: Jwt, source: Path, builder: PlanBuilder) -> dict[str, str]:
     key = "jwks_file" if step.jwks_file is not None else "public_key_file"
     try:
-        return step.key_to_plan(FilePath(builder.document.main_file).parent)
+        return step.key_to_plan(builder.folder)
     except OSError as error:
         builder.report((*source, key), f"cannot read {error.filename}: {error.strerror}")
     except UnicodeDecodeError:
@@ -127,6 +123,8 @@ ROLE = Role(
     model=GatewayConfig,
     references=(
         Reference(("apis", "*", "pool"), "pools", "pool"),
+        Reference(("apis", "*", "split", "*", "pool"), "pools", "pool"),
+        Reference(("apis", "*", "mirror", "pool"), "pools", "pool"),
         Reference(("apis", "*", "listeners", "*"), "http", "listener"),
         Reference(("filters", "*", "consumers", "*"), "consumers", "consumer"),
         Reference(("apis", "*", "filters", "*", "consumers", "*"), "consumers", "consumer"),

@@ -5,9 +5,11 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from trunkline.core.config.answers import HttpsRedirect, Maintenance, Redirect, Respond
-from trunkline.core.config.http import Exchange, HeaderEdits, HttpListener, Rewrite
+from trunkline.core.config.http import HeaderEdits, Rewrite
+from trunkline.core.config.listener import HttpListener
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
+from trunkline.core.config.route import Exchange
 from trunkline.core.config.values import Short
 
 
@@ -50,6 +52,13 @@ class Listener(HttpListener):
     def _leads_somewhere(self) -> "Listener":
         if self.pool is None and not self.routes:
             raise ValueError('leads nowhere; give it a "pool" or "routes"')
+        return self
+
+    @model_validator(mode="after")
+    def _redirects_what_is_plain(self) -> "Listener":
+        for number, route in enumerate(self.routes):
+            if self.tls is not None and route.https_redirect is not None:
+                raise ValueError(f"routes[{number}]: https_redirect does nothing with tls")
         return self
 
 

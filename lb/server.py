@@ -5,14 +5,14 @@ from typing import Any
 from trunkline.core.config.positions import Path
 from trunkline.core.config.references import Reference
 from trunkline.core.l7 import (
-    add_pools,
+    add_listener,
     answer_to_plan,
-    listener_to_plan,
     report_unknown_parameters,
     route_parts,
     route_to_plan,
 )
 from trunkline.core.plan import PlanBuilder
+from trunkline.core.pools import add_pools, check_pools_of_route
 from trunkline.core.role import Role
 from trunkline.lb.config import LbConfig, Listener, Route
 
@@ -24,13 +24,15 @@ def add_to_plan(config: LbConfig, builder: PlanBuilder) -> None:
     """Add all listeners, routes and pools."""
     for name, listener in config.http.items():
         _add_listener(name, listener, builder)
+        for number, route in enumerate(listener.routes):
+            source = ("lb", "http", name, "routes", number)
+            check_pools_of_route(route, source, config.pools, builder)
     add_pools("lb", config.pools, builder)
 
 
 def _add_listener(name: str, listener: Listener, builder: PlanBuilder) -> None:
     source: Path = ("lb", "http", name)
-    plan = listener_to_plan(f"lb.http.{name}", listener)
-    index = builder.add_listener(plan, listener.listen, source)
+    index = add_listener("lb", name, listener, builder)
     names: set[str] = set()
     for number, route in enumerate(listener.routes):
         route_name = route.name or str(number)
@@ -44,7 +46,7 @@ def _add_listener(name: str, listener: Listener, builder: PlanBuilder) -> None:
 
 
 def _add_route(listener: int, name: str, route: Route, source: Path, builder: PlanBuilder) -> None:
-    plan = route_to_plan(name, route, builder.pool_name("lb", route.pool))
+    plan = route_to_plan(name, route, "lb", builder)
     parts = route_parts(route, source)
     if route.rewrite is not None:
         report_unknown_parameters(route, route.rewrite, (*source, "rewrite"), builder)
@@ -88,6 +90,8 @@ ROLE = Role(
     references=(
         Reference(("http", "*", "pool"), "pools", "pool"),
         Reference(("http", "*", "routes", "*", "pool"), "pools", "pool"),
+        Reference(("http", "*", "routes", "*", "split", "*", "pool"), "pools", "pool"),
+        Reference(("http", "*", "routes", "*", "mirror", "pool"), "pools", "pool"),
     ),
     add_to_plan=add_to_plan,
 )

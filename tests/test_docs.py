@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.certificates import Authority
 from trunkline.cli import load_roles
 from trunkline.core.config.load import load
 from trunkline.core.instance import apply
@@ -27,7 +28,11 @@ PAGES = sorted(
     for path in (ROOT / folder).glob(pattern)
 )
 # The examples read secrets from the environment, as they advise.
-ENVIRONMENT = {"ADMIN_TOKEN": "a-long-enough-token", "ALICE_KEY": "alices-own-key"}
+ENVIRONMENT = {
+    "ADMIN_TOKEN": "a-long-enough-token",
+    "ALICE_KEY": "alices-own-key",
+    "STICKY_KEY": "a-key-that-has-32-characters-or-more",
+}
 CRATES = ROOT / "native/crates"
 # Reason and status, as the sources declare them; the groups of the pattern are (status, reason).
 REASONS = {
@@ -58,7 +63,16 @@ def test_configuration(
         monkeypatch.setenv(name, value)
     file = tmp_path / "example.toml"
     file.write_text(blocks(page, "toml")[number])
-    apply(Engine(1), load(file, load_roles()), bind=False)
+    _issue_certificates(tmp_path)
+    apply(Engine(1), load(file, load_roles(), state=tmp_path / "state"), bind=False)
+
+
+def _issue_certificates(folder: Path) -> None:
+    """The files that examples name."""
+    authority = Authority(folder, "ca")
+    authority.issue("site", ["shop.example"])
+    authority.issue("site-rsa", ["shop.example"], key_type="rsa")
+    authority.issue("us")
 
 
 @pytest.mark.parametrize(("page", "number"), examples("python"))
@@ -83,8 +97,11 @@ def test_each_page_is_in_the_contents(folder: str) -> None:
 
 
 def test_every_metric_is_described() -> None:
-    source = (CRATES / "engine/src/metrics.rs").read_text()
-    families = set(re.findall(r'"(trunkline_\w+)"', source))
+    pages = ("metrics.rs", "metrics/traffic.rs")
+    sources = [CRATES / "engine/src" / page for page in pages]
+    sources.append(ROOT / "core/acme/exposition.py")
+    text = "".join(source.read_text() for source in sources)
+    families = set(re.findall(r'"(trunkline_\w+)"', text))
     described = set(re.findall(r"^\| `(trunkline_\w+)`", _page("metrics"), re.MULTILINE))
     assert families
     assert described == families

@@ -61,7 +61,10 @@ class Renewal:
             self._workers[name].update(ones)
 
     def status(self) -> list[dict[str, Any]]:
-        """Each certificate: names, issuer, state, times in seconds since the epoch, last error."""
+        """Each certificate: names, issuer, state, times in seconds since the epoch, last error.
+
+        A next attempt of None is one that is under way, or waits for another one of its issuer.
+        """
         return [job.status() for worker in self._workers.values() for job in worker.jobs.values()]
 
     def retry(self, name: str) -> None:
@@ -135,7 +138,7 @@ class _Job:
             "state": "issued" if good else "stand_in",
             "not_before": self.bundle and self.bundle.not_before_s,
             "not_after": self.bundle and self.bundle.not_after_s,
-            "next_attempt": self.due_s(),
+            "next_attempt": self.due_s() or None,
             "failures": self.attempts.failures,
             "last_error": self.attempts.last_error,
         }

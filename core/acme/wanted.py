@@ -4,10 +4,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trunkline.core.acme.store import CertificateStore, IssuerStore
 from trunkline.core.config.acme import AcmeCertificate, AcmeIssuer
 from trunkline.core.config.problems import listing, suggestion
+
+if TYPE_CHECKING:
+    from trunkline.core.acme.store import CertificateStore, IssuerStore
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Wanted:
     issuer_name: str
     issuer: AcmeIssuer
     ca: Path | None
-    issuer_store: IssuerStore
-    store: CertificateStore
+    issuer_store: "IssuerStore"
+    store: "CertificateStore"
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,6 +63,9 @@ class WantedCertificates:
             LookupError: No issuer has this name, or there is more than one to choose from.
             OSError: The state folder cannot be written.
         """
+        # Imports cryptography, which takes longer than the whole start of who needs none.
+        from trunkline.core.acme.store import IssuerStore
+
         name = self._issuer_name(certificate.issuer)
         issuer = self._issuers[name]
         ca = (self._folder / issuer.ca).absolute() if issuer.ca else None
@@ -68,6 +74,15 @@ class WantedCertificates:
         store.ensure(time.time())
         self._found.setdefault((name, store.path), Wanted(name, issuer, ca, issuer_store, store))
         return store.path
+
+    def ensure(self) -> None:
+        """See to it that each can be shown; one that has ended meanwhile becomes a stand-in.
+
+        Raises:
+            OSError: The state folder cannot be written.
+        """
+        for wanted in self.all():
+            wanted.store.ensure(time.time())
 
     def all(self) -> list[Wanted]:
         """Everything that was asked for, in order."""

@@ -145,6 +145,11 @@ def _add_views(app: FastAPI, instance: Instance) -> None:
         """Circuit breakers and their state."""
         return instance.status()["breakers"]
 
+    @app.get("/certificates")
+    async def certificates() -> Any:
+        """Certificates of issuers: names, state, validity, the next attempt, the last error."""
+        return instance.certificates()
+
 
 def _add_actions(app: FastAPI, instance: Instance, upgrade: Upgrade) -> None:
     @app.patch("/pools/{pool}/servers/{server}")
@@ -156,6 +161,15 @@ def _add_actions(app: FastAPI, instance: Instance, upgrade: Upgrade) -> None:
             raise HTTPException(404, str(error.args[0])) from error
         servers = _pool(instance, pool)["servers"]
         return next(entry for entry in servers if entry["name"] == server)
+
+    @app.post("/certificates/{name}/retry")
+    async def retry_certificate(name: str) -> Any:
+        """Order the certificates of a host name now; returns all certificates."""
+        try:
+            instance.retry_certificate(name)
+        except LookupError as error:
+            raise HTTPException(404, str(error)) from error
+        return instance.certificates()
 
     @app.post("/reload")
     async def reload() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from trunkline.core.commands import output
 from trunkline.core.config.load import config_model, load, require_roles
@@ -14,9 +15,11 @@ from trunkline.core.role import Role
 def check(file: Path, roles: Sequence[Role]) -> int:
     """Print every problem of the file, or what it would run."""
     try:
-        loaded = load(file, roles)
-        require_roles(loaded, roles)
-        apply(Engine(1), loaded, bind=False)
+        # What a check writes must not be in the way of who runs the file: that may be another user.
+        with TemporaryDirectory(prefix="trunkline-") as state:
+            loaded = load(file, roles, state=Path(state))
+            require_roles(loaded, roles)
+            apply(Engine(1), loaded, bind=False)
     except ConfigError as refused:
         output.problems(refused.problems)
         count = len(refused.problems)

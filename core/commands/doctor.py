@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from trunkline.core.commands import output
 from trunkline.core.config.load import load
@@ -79,7 +80,8 @@ def _read(name: str) -> str:
 
 def _configuration(file: Path, roles: Sequence[Role]) -> Iterator[Finding]:
     try:
-        loaded = load(file, roles)
+        with TemporaryDirectory(prefix="trunkline-") as state:
+            loaded = load(file, roles, state=Path(state))
     except ConfigError as refused:
         for problem in refused.problems:
             yield Finding("configuration", str(problem), f"edit it, then: trunkline check {file}")

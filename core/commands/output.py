@@ -11,8 +11,10 @@ from rich.table import Table
 
 from trunkline.core.config.problems import Problem
 
-# Keys of times in nanoseconds since 1970 end so; a key `at` holds seconds.
+# Keys of times in nanoseconds since 1970 end so.
 _UNIX_NS = "_unix_ns"
+# Keys of times in seconds since 1970.
+_UNIX_S = {"at", "found_at", "not_before", "not_after", "next_attempt"}
 
 OK, FAILED, NOT_RUNNING = 0, 1, 3
 
@@ -74,7 +76,7 @@ def _flat(value: Any) -> bool:
 def _cell(name: str, value: Any) -> str:
     if name.endswith(_UNIX_NS):
         return _time(value / 1e9)
-    if name == "at":
+    if name in _UNIX_S and value is not None:
         return _time(value)
     match value:
         case bool():

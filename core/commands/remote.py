@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -70,7 +71,8 @@ def explain_offline(
     """The same for a configuration that does not run: all servers count as healthy."""
     engine = Engine(1)
     try:
-        apply(engine, load(config, roles), bind=False)
+        with TemporaryDirectory(prefix="trunkline-") as state:
+            apply(engine, load(config, roles, state=Path(state)), bind=False)
         answer = orjson.loads(engine.explain(orjson.dumps(request)))
     except ConfigError as refused:
         output.problems(refused.problems)

@@ -1,24 +1,16 @@
-"""HTTP listeners and routes: what the L7 roles have in common.
+"""What is said in HTTP's own terms: methods, hosts, headers, which requests match, how they change.
 
-A role's route adds to `Match` and `Exchange` where the request goes. Texts that may hold `{id}` are
-templates of the plan (`native/crates/filter/src/plan.rs`).
+Texts that may hold `{id}` are templates of the plan (`native/crates/filter/src/plan.rs`).
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from trunkline.core.config import patterns
-from trunkline.core.config.models import Count, Model, Positive, UrlPath, in_plan
-from trunkline.core.config.values import (
-    Duration,
-    Networks,
-    Size,
-    SocketAddress,
-    Strings,
-    one_or_more,
-)
+from trunkline.core.config.models import Model, UrlPath
+from trunkline.core.config.values import Strings, one_or_more
 
 Token = Annotated[str, StringConstraints(pattern=patterns.TOKEN)]
 Tokens = Annotated[list[Token], one_or_more(Token)]
@@ -44,63 +36,6 @@ Status = Annotated[int, Field(ge=100, le=599)]
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
 # What templates may name besides a path parameter.
 _REQUEST_FIELDS = {"client_ip", "host", "method", "path", "scheme", "consumer", "request_id"}
-
-
-class ClientTimeouts(Model):
-    """What a client may take; `"0s"` switches one off."""
-
-    request_head: Duration | None = in_plan("request_head_ms")
-    """From the first byte of a request to the end of its head; default 10s."""
-    body_idle: Duration | None = in_plan("body_idle_ms")
-    """Between two reads of a request body or writes of a response; default 30s."""
-    keep_alive: Duration | None = in_plan("keep_alive_ms")
-    """Between two requests; default 75s."""
-    tunnel_idle: Duration | None = in_plan("tunnel_idle_ms")
-    """Without a byte either way after an upgrade; default 1h."""
-
-
-class ClientLimits(Model):
-    """How much a client may send."""
-
-    connections: Count | None = None
-    """Open connections of this listener; default 100000."""
-    requests_per_connection: Count | None = None
-    """0 = no limit; default 0."""
-    head: Size | None = in_plan("head_bytes")
-    """Request line and headers; default 16KB."""
-    headers: Positive | None = None
-    """Number of header lines; default 100."""
-    target: Size | None = in_plan("target_bytes")
-    """Path and query; default 8KB."""
-    body: Size | None = in_plan("body_bytes")
-    """0B = no limit; default 0B."""
-
-
-class Forwarding(Model):
-    """What servers are told of the client."""
-
-    style: Literal["x_forwarded", "forwarded", "off"] | None = None
-    """X-Forwarded-For/-Proto/-Host, or Forwarded (RFC 7239); default x_forwarded."""
-    trusted: Networks | None = None
-    """Networks whose forwarding headers are believed; default none."""
-    via: Token | None = None
-    """Name of this proxy for the Via header; default: no Via."""
-    request_id: bool | None = None
-    """Make or pass on X-Request-Id; default false."""
-
-
-class HttpListener(Model):
-    """Where HTTP clients connect."""
-
-    listen: Annotated[list[SocketAddress], one_or_more(SocketAddress), Field(min_length=1)]
-    """One or more `host:port`."""
-    timeouts: ClientTimeouts | None = None
-    limits: ClientLimits | None = None
-    forwarding: Forwarding | None = None
-    reason_header: bool | None = None
-    """Tell clients why they were refused, in X-Trunkline-Reason; default false."""
-    access_log: bool | None = None
-    """Whether requests of this listener are logged; default true."""
 
 
 class Predicate(Model):
@@ -207,40 +142,6 @@ def unknown_parameters(template: str, parameters: set[str]) -> list[str]:
     ]
 
 
-class RouteTimeouts(Model):
-    """What a server may take; `"0s"` switches one off."""
-
-    response_head: Duration | None = in_plan("response_head_ms")
-    """From the request sent to the response head, for each try; default 60s."""
-    body_idle: Duration | None = in_plan("body_idle_ms")
-    """Between two reads of the response body; default 60s."""
-    total: Duration | None = in_plan("total_ms")
-    """The whole exchange with its retries; default 0s: no limit."""
-
-
-class Retry(Model):
-    """Another try at another server."""
-
-    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Tries in all; 1 = no retry; default 3."""
-    on: list[Literal["connect", "reset", "timeout", "status"]] | None = None
-    """Which failures; default connect and reset."""
-    statuses: list[Status] | None = None
-    """Statuses that count as a failure when `on` has status."""
-    methods: Methods | None = None
-    """Methods that are safe to repeat once bytes were sent; default the idempotent ones."""
-    backoff: Duration | None = in_plan("backoff_ms")
-    """First pause, doubled for each try; default 0s."""
-    backoff_max: Duration | None = in_plan("backoff_max_ms")
-    """Default 1s."""
-
-    @model_validator(mode="after")
-    def _statuses_with_their_cause(self) -> "Retry":
-        if ("status" in (self.on or [])) != bool(self.statuses):
-            raise ValueError('on = ["status"] and statuses go together; give both or none')
-        return self
-
-
 class HeaderEdits(Model):
     """Changes of header lines, in this order."""
 
@@ -325,23 +226,3 @@ class Rewrite(Model):
         if self.query:
             found |= {("query", "set", name): text for name, text in self.query.set.items()}
         return found
-
-
-class Exchange(Match):
-    """What every route has: which requests, which pool, how patiently."""
-
-    pool: str | None = None
-    """Name of a pool of the same role; needed unless the route answers itself."""
-    timeouts: RouteTimeouts | None = None
-    retry: Retry | None = None
-
-    @property
-    def answers_itself(self) -> bool:
-        """Whether it may do without a pool."""
-        return False
-
-    @model_validator(mode="after")
-    def _leads_somewhere(self) -> "Exchange":
-        if self.pool is None and not self.answers_itself:
-            raise ValueError('leads nowhere; give it a "pool"')
-        return self

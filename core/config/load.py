@@ -3,6 +3,7 @@
 import copy
 import ipaddress
 import os
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -10,14 +11,16 @@ from typing import Any
 
 from pydantic import SecretStr, create_model
 
+from trunkline.core.acme.wanted import WantedCertificates
 from trunkline.core.config.document import Document, read_document
-from trunkline.core.config.models import SHORTEST_TOKEN, Admin, CoreConfig
 from trunkline.core.config.positions import Path
 from trunkline.core.config.problems import ConfigError, Problem, key_text
+from trunkline.core.config.process import SHORTEST_TOKEN, Admin, CoreConfig
 from trunkline.core.config.references import check_reference
 from trunkline.core.config.validation import validate
 from trunkline.core.plan import PlanBuilder
 from trunkline.core.role import Role
+from trunkline.core.state import state_directory
 
 # What stands for a secret where the configuration is shown.
 _HIDDEN = "**********"
@@ -100,6 +103,7 @@ def load(
     *,
     only: str | None = None,
     environment: Mapping[str, str] | None = None,
+    state: FilePath | None = None,
 ) -> Loaded:
     """Load the file.
 
@@ -108,13 +112,17 @@ def load(
         roles: All roles there are: every table is checked.
         only: Name of the one role that goes into the plan; all by default.
         environment: For `${NAME}`; the process's own by default.
+        state: Where certificates of issuers are kept, with a stand-in for each that is not there
+            yet; the user's state folder by default.
 
     Raises:
         ConfigError: With everything that is wrong, sorted by place.
     """
     document = read_document(file, environment)
-    builder = PlanBuilder(document)
     config = None if _is_unreadable(document) else validate(config_model(roles), document)
+    issuers = config.acme if config else {}
+    certificates = WantedCertificates(issuers, file.parent, state or state_directory())
+    builder = PlanBuilder(document, certificates)
     for role in roles:
         for reference in role.references:
             check_reference(reference, role.name, document)
@@ -124,6 +132,7 @@ def load(
             table = getattr(config, role.name)
             if table is not None and only in (None, role.name):
                 role.add_to_plan(table, builder)
+        _check_challenges(builder)
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems))
     return Loaded(file, config, builder.to_json(), builder)
@@ -158,6 +167,26 @@ def _add_core(config: CoreConfig, builder: PlanBuilder, folder: FilePath) -> Non
             _check_folder(folder / plan["path"], ("access_log", "path"), builder)
             plan["path"] = str((folder / plan["path"]).absolute())
         builder.set_access_log(plan)
+    for name, issuer in config.acme.items():
+        if issuer.ca is not None:
+            _check_authorities(folder / issuer.ca, ("acme", name, "ca"), builder)
+
+
+def _check_authorities(file: FilePath, source: Path, builder: PlanBuilder) -> None:
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        builder.report(source, f"no certificates in PEM in {file}")
+    except OSError as error:
+        builder.report(source, f"cannot read {file}: {error.strerror}")
+
+
+def _check_challenges(builder: PlanBuilder) -> None:
+    """Whether there is a listener that can prove the names; a TLS listener asks for them."""
+    for wanted in builder.certificates.all():
+        if wanted.issuer.challenges == ["http-01"] and not builder.has_plain_listener:
+            source = ("acme", wanted.issuer_name, "challenges")
+            builder.report(source, '"http-01" needs a listener without tls; or add "tls-alpn-01"')
 
 
 def _check_folder(file: FilePath, source: Path, builder: PlanBuilder) -> None:

@@ -5,6 +5,8 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:\[\]-]{0,99}$"
 # RFC 9110 §5.6.2: token.
 TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 HOST = r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$"
+# A host that is a name, without a final dot (RFC 6066 §3).
+HOST_NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 URL_PATH = r"^/[^\x00-\x20?#]*$"
 URL_TARGET = r"^/[^\x00-\x20#]*$"
 # Printable ASCII, spaces and tabs, bytes above: no line ends (RFC 9110 §5.5).
@@ -18,6 +20,7 @@ WORDS = {
     NAME: "must be a name of letters, digits and _ . : -",
     TOKEN: "must be an HTTP token (letters, digits and !#$%&'*+-.^_`|~)",
     HOST: 'must be a host without port such as "shop.example" or "*.shop.example"',
+    HOST_NAME: 'must be a host name such as "app.internal"',
     URL_PATH: "must be a path that begins with / and has no space, ? or #",
     URL_TARGET: "must be a path with or without ?query that begins with / and has no space or #",
     HEADER_VALUE: "must be a header value on one line",

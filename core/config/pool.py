@@ -5,13 +5,15 @@ Fields without a description of their own mean what the field of the same name m
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from trunkline.core.config import patterns
 from trunkline.core.config.discover import Discover
+from trunkline.core.config.health import Health
 from trunkline.core.config.models import Count, Model, Name, Positive, Ratio, in_plan
-from trunkline.core.config.problems import listing
-from trunkline.core.config.values import Duration, SocketAddress, StatusRange
+from trunkline.core.config.tls import UpstreamTls
+from trunkline.core.config.traffic import PoolTraffic
+from trunkline.core.config.values import Duration, Short, SocketAddress
 
 Algorithm = Literal[
     "round_robin",
@@ -25,6 +27,7 @@ Algorithm = Literal[
 ]
 Ring = Literal["ketama", "maglev", "jump", "rendezvous", "bounded_load"]
 HashKey = Annotated[str, Field(pattern=patterns.HASH_KEY)]
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=patterns.HOST_NAME)]
 
 
 class Server(Model):
@@ -34,6 +37,9 @@ class Server(Model):
     """`host:port`; a name is resolved when the configuration is loaded."""
     name: Name | None = None
     """What metrics and the admin API call it; default: the address as written."""
+    host: HostName | None = None
+    """Who it is by TLS: the name to ask for and to find in its certificate; default: the name in
+    the address."""
     weight: Annotated[int, Field(ge=0, le=65_535)] | None = None
     """Its share beside the others; 0 = no new requests; default 1."""
     priority: Annotated[int, Field(ge=0, le=255)] | None = None
@@ -73,36 +79,6 @@ class Queue(Model):
     """Default 5s."""
 
 
-class Health(Model):
-    """Active checks."""
-
-    kind: Literal["tcp", "http"]
-    """`tcp` connects; `http` asks for `path`."""
-    path: Annotated[str, Field(pattern=patterns.URL_TARGET)] | None = None
-    """Path and query; default `/`."""
-    host: str | None = None
-    """The Host header; default: the server's address."""
-    statuses: list[StatusRange] | None = None
-    """Good statuses, e.g. `[200, "300-399"]`; default 200 to 399."""
-    body_contains: str | None = None
-    """Text that the first 64 KB of the body must hold."""
-    interval: Duration | None = in_plan("interval_ms")
-    """Default 2s."""
-    timeout: Duration | None = in_plan("timeout_ms")
-    """Default 1s."""
-    rise: Positive | None = None
-    """Good checks in a row until a server is up; default 2."""
-    fall: Positive | None = None
-    """Bad checks in a row until it is down; default 3."""
-
-    @model_validator(mode="after")
-    def _only_what_its_kind_knows(self) -> "Health":
-        unknown = self.model_fields_set & {"path", "host", "statuses", "body_contains"}
-        if self.kind == "tcp" and unknown:
-            raise ValueError(f'{listing(unknown)}: only kind = "http" knows that')
-        return self
-
-
 class Outlier(Model):
     """Passive checks: a server that keeps failing real requests is left out for a while."""
 
@@ -125,7 +101,7 @@ class RetryBudget(Model):
     """Default 10."""
 
 
-class Pool(Model):
+class Pool(PoolTraffic):
     """A named set of servers."""
 
     servers: Annotated[list[AnyServer], Field(min_length=1)] | None = None
@@ -138,6 +114,12 @@ class Pool(Model):
     """For `algorithm = "consistent_hash"`; default ketama."""
     hash_key: HashKey | None = None
     """For hashing: ip, path, uri, header:NAME, query:NAME, cookie:NAME; default ip."""
+    protocol: Literal["http/1.1", "h2"] | None = None
+    """What the servers speak; default http/1.1."""
+    tls: Annotated[UpstreamTls, Short] | None = None
+    """TLS to the servers, `true` or a table; default: none."""
+    proxy_protocol: Literal["v1", "v2"] | None = None
+    """Tell servers who the client is by a PROXY header; default: no header."""
     connect_timeout: Duration | None = in_plan("connect_timeout_ms")
     """Default 1s."""
     keep_alive: KeepAlive | None = None
@@ -165,3 +147,28 @@ class Pool(Model):
                 'hash_key does nothing without algorithm = "consistent_hash" or "hash"'
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_client_on_a_connection(self) -> "Pool":
+        if self.proxy_protocol is not None and self.protocol == "h2":
+            raise ValueError(
+                'proxy_protocol does not go with protocol = "h2": its connections are shared by '
+                "many clients"
+            )
+        if self.proxy_protocol is not None and self.keep_alive is not None:
+            raise ValueError(
+                "keep_alive does nothing with proxy_protocol: its connections serve one request"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _health_that_servers_can_tell(self) -> "Pool":
+        if self.health is not None and self.health.kind == "grpc" and self.protocol != "h2":
+            raise ValueError('health.kind = "grpc" needs protocol = "h2"')
+        return self
+
+    @property
+    def has_retry_budget(self) -> bool:
+        """Whether any retry is allowed beside its requests."""
+        budget = self.retry_budget
+        return budget is None or budget.ratio != 0 or budget.min_per_second != 0

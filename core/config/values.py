@@ -90,6 +90,15 @@ class Address:
     host: str
     port: int
 
+    @property
+    def name(self) -> str | None:
+        """The host if it is a name, without a final dot: as SNI has it (RFC 6066 §3)."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return self.host.rstrip(".")
+        return None
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

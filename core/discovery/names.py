@@ -5,12 +5,14 @@ own interval and at most five minutes. SRV priorities become ours in their order
 """
 
 import asyncio
+import re
 
 import dns.asyncresolver
 import dns.exception
 import dns.nameserver
 import dns.resolver
 
+from trunkline.core.config import patterns
 from trunkline.core.config.discover import Discover, nameserver_address
 from trunkline.core.config.pool import Server
 from trunkline.core.config.values import Address
@@ -33,6 +35,7 @@ class NamesSource:
         self._name = settings.name or ""
         self._type = settings.type or "A"
         self._port = settings.port or 0
+        self._host = _identity(self._name)
         self._shortest_s = settings.interval / 1_000
         self._resolver = _resolver(settings)
 
@@ -53,7 +56,8 @@ class NamesSource:
 
     async def _addresses(self) -> tuple[list[Server], float]:
         hosts, ttl_s = await self._hosts(self._name, self._type)
-        return [Server(address=Address(host, self._port)) for host in hosts], ttl_s
+        addresses = [Address(host, self._port) for host in hosts]
+        return [Server(address=address, host=self._host) for address in addresses], ttl_s
 
     async def _services(self) -> tuple[list[Server], float]:
         answer = await self._resolver.resolve(self._name, "SRV", search=False)
@@ -70,7 +74,10 @@ class NamesSource:
             # RFC 2782 gives weight 0 a small chance beside others; ours would give it none.
             weight = max(record.weight, 1)
             addresses = [Address(host, record.port) for host in hosts]
-            servers += [Server(address=at, priority=rank, weight=weight) for at in addresses]
+            servers += [
+                Server(address=at, host=self._host, priority=rank, weight=weight)
+                for at in addresses
+            ]
         return servers, ttl_s
 
     async def _hosts_of_either_family(self, name: str) -> tuple[list[str], float]:
@@ -84,6 +91,16 @@ class NamesSource:
         answer = await self._resolver.resolve(name, kind, search=False)
         hosts = [record.address for record in answer]
         return hosts, float(answer.chaining_result.minimum_ttl)
+
+
+def _identity(name: str) -> str | None:
+    """Who servers are by TLS: the name that the configuration asks for, without `_service._proto`.
+
+    Never the target of an SRV record: who forges an answer could name himself (RFC 9525 §6.1).
+    """
+    labels = [label for label in name.rstrip(".").split(".") if not label.startswith("_")]
+    host = ".".join(labels)
+    return host if re.fullmatch(patterns.HOST_NAME, host) else None
 
 
 def _resolver(settings: Discover) -> dns.asyncresolver.Resolver:

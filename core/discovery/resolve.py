@@ -22,16 +22,16 @@ async def _each_address(server: Server) -> list[Server]:
     name = server.name or str(server.address)
     hosts = await _hosts(server.address)
     if len(hosts) == 1:
-        return [server.model_copy(update={"name": name, "address": _at(server, hosts[0])})]
+        return [_at(server, hosts[0], name)]
     # As the plan names the addresses of one name (docs/concepts/configuration.md).
-    return [
-        server.model_copy(update={"name": f"{name}@{host}", "address": _at(server, host)})
-        for host in hosts
-    ]
+    return [_at(server, host, f"{name}@{host}") for host in hosts]
 
 
-def _at(server: Server, host: str) -> Address:
-    return Address(host, server.address.port)
+def _at(server: Server, host: str, name: str) -> Server:
+    """The same server by an address; who it is by TLS stays what was written."""
+    identity = server.host or server.address.name
+    address = Address(host, server.address.port)
+    return server.model_copy(update={"name": name, "address": address, "host": identity})
 
 
 async def _hosts(address: Address) -> list[str]:

@@ -56,6 +56,8 @@ GUARDED = [
     ("GET", "/config"),
     ("GET", "/openapi.json"),
     ("GET", "/nothing"),
+    ("GET", "/certificates"),
+    ("POST", "/certificates/a.example/retry"),
     ("POST", "/reload"),
     ("PATCH", "/pools/lb.app/servers/x"),
 ]
@@ -154,6 +156,13 @@ def test_changes_of_nothing(admin: httpx.Client) -> None:
         assert admin.patch(f"/pools/{path}", json={"weight": 1}).status_code == 404
 
 
+def test_without_issuers_there_are_no_certificates(admin: httpx.Client) -> None:
+    assert admin.get("/certificates").json() == []
+    answer = admin.post("/certificates/a.example/retry")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "no certificates are wanted of an issuer"
+
+
 def test_reload(running: Trunkline, admin: httpx.Client, upstream: Upstream, port: int) -> None:
     route = '[[lb.http.front.routes]]\npath = "/new"\npool = "app"\n'
     running.write_config(lb_config(port, [upstream.port]) + route)
@@ -173,8 +182,8 @@ def test_reload_names_every_error(running: Trunkline, admin: httpx.Client, port:
     assert [(error["key"], error["message"]) for error in errors] == [
         (
             "lb.http.front.colour",
-            'unknown key; valid are "access_log", "forwarding", "limits", "listen", "pool", '
-            '"reason_header", "routes", "timeouts"',
+            'unknown key; valid are "access_log", "forwarding", "http2", "limits", "listen", '
+            '"pool", "proxy_protocol", "reason_header", "routes", "timeouts", "tls"',
         ),
         ("lb.pools.app.servers", "must not be empty"),
     ]

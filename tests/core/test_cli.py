@@ -109,7 +109,8 @@ def test_check_prints_every_problem(run: Run, config: Path) -> None:
         't.toml:2: lb.http.front.listen: must be "host:port", e.g. "127.0.0.1:8080", not "x"',
         't.toml:3: lb.http.front.pool: no pool is named "app"; there are: none',
         't.toml:4: lb.http.front.regex: unknown key; valid are "access_log", "forwarding", '
-        '"limits", "listen", "pool", "reason_header", "routes", "timeouts"',
+        '"http2", "limits", "listen", "pool", "proxy_protocol", "reason_header", "routes", '
+        '"timeouts", "tls"',
         "t.toml: 3 problems",
     ]
 

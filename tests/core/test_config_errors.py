@@ -53,8 +53,8 @@ SINGLE = {
     "unknown role": ("[lbb.http]", 't.toml:1: lbb: unknown key; did you mean "lb"?'),
     "unknown table": (
         "[zzz]",
-        't.toml:1: zzz: unknown key; valid are "access_log", "admin", "gateway", "lb", "logging", '
-        '"runtime"',
+        't.toml:1: zzz: unknown key; valid are "access_log", "acme", "admin", "gateway", "lb", '
+        '"logging", "runtime"',
     ),
     "unknown key": (
         "[runtime]\nthreds = 1",
@@ -373,7 +373,7 @@ RELATIONS = {
     ),
     "route that leads nowhere": (
         f"{FRONT}[[lb.http.front.routes]]\nrewrite.add_prefix = '/a'{POOL}",
-        't.toml:5: lb.http.front.routes[0]: leads nowhere; give it a "pool"',
+        't.toml:5: lb.http.front.routes[0]: leads nowhere; give it a "pool" or a "split"',
     ),
     "two redirects": (
         f"{FRONT}[[lb.http.front.routes]]\nhttps_redirect = true\nredirect.host = 'h'{POOL}",
@@ -432,7 +432,7 @@ def test_all_at_once(tmp_path: Path) -> None:
         t.toml:2: runtime.threads: must be a whole number, not a string
         t.toml:4: lb.http.front.listen[0]: must be "host:port", e.g. "127.0.0.1:8080", not "127.0.0.1"
         t.toml:5: lb.http.front.pool: no pool is named "ap"; did you mean "app"?
-        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "cookies", "headers", "host", "https_redirect", "maintenance", "methods", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "timeouts"
+        t.toml:8: lb.http.front.routes[0].colour: unknown key; valid are "buffer_request", "compression", "concurrency", "cookies", "grpc_web", "headers", "hedge", "host", "https_redirect", "maintenance", "methods", "mirror", "name", "path", "pool", "prefix", "priority", "query", "redirect", "regex", "respond", "response_headers", "retry", "rewrite", "split", "split_by", "timeouts"
         t.toml:10: lb.pools.app.servers[1]: "nowhere.invalid" does not resolve: name or service not known
         t.toml:11: lb.pools.second: has no servers; give it "servers" or "discover"
     """  # noqa: E501

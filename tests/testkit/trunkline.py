@@ -58,7 +58,7 @@ class Trunkline:
         directory: Its own, for configuration, logs and state.
         config: TOML without ``[runtime]``, ``[admin]`` and ``[access_log]``.
         threads: Worker threads.
-        grace: How long requests in flight may take at the end.
+        grace: How long requests may take to finish at the end.
         command: What to run instead of ``python -m trunkline``.
         command_prefix: Put before the command, e.g. ``["prlimit", "--nofile=64"]``.
         environment: Added to that of the tests.

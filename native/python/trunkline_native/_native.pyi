@@ -748,6 +748,18 @@ class Engine:
         draining: bool | None = None,
     ) -> None:
         """Changes one server at run time. Raises LookupError if there is none of that name."""
+    def set_challenges(self, challenges: bytes) -> None:
+        """Answers HTTP-01 challenges, before any route: JSON of key authorizations by token. What was answered before is forgotten.
+
+        Raises:
+            ValueError: That is no such JSON.
+        """
+    def set_challenge_certificates(self, certificates: bytes) -> None:
+        """Answers TLS-ALPN-01 challenges: JSON of `{"certificate": PEM, "key": PEM}` by host name. What was answered before is forgotten.
+
+        Raises:
+            ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
+        """
     def listeners_ready(self) -> bool:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:

@@ -12,11 +12,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::client::Client;
-use crate::forwarding::Peer;
 use crate::gate::Pass;
+use crate::greet::Newcomer;
 use crate::snapshot::Listener;
-use crate::transport::{Transport, is_starved, limit_unsent};
+use crate::transport::{is_starved, limit_unsent};
 use crate::worker::{Released, Worker};
 
 /// Connections that wait for `accept`; the kernel caps it at `net.core.somaxconn`.
@@ -159,14 +158,14 @@ fn take_queued(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: TcpListene
 }
 
 fn greet(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: TcpStream, peer: SocketAddr, pass: Pass) {
-    let Ok(transport) = Transport::new(stream) else { return };
-    let client = Client::new(Rc::clone(worker), Arc::clone(listener), transport, Peer::new(peer.ip()));
+    let newcomer =
+        Newcomer { worker: Rc::clone(worker), listener: Arc::clone(listener), stream, address: peer };
     let cells = Arc::clone(&listener.cells);
     let worker = Rc::clone(worker);
     cells.get(worker.index).accepted.inc();
     let open = Open::new(worker, cells);
     tokio::task::spawn_local(async move {
-        client.serve().await;
+        newcomer.serve().await;
         drop((open, pass));
     });
 }

@@ -6,9 +6,11 @@ use trunkline_http::{Version, encode};
 
 use crate::block::{Block, Text};
 use crate::client::{Client, Next};
-use crate::exchange::{Answered, Refused};
+use crate::exchange::{Answered, Exchange, Refused};
 use crate::failure::{Failure, Side};
+use crate::grpc::Call;
 use crate::settle::Tally;
+use crate::wire::Message;
 
 /// What every response of our own has.
 struct Own<'o> {
@@ -16,6 +18,8 @@ struct Own<'o> {
     reason: &'static str,
     close: bool,
     is_head: bool,
+    /// A gRPC client understands nothing else than its own.
+    call: Option<Call>,
     content_type: Option<&'o str>,
     body: &'o [u8],
 }
@@ -30,14 +34,15 @@ impl Client {
     ) -> Next {
         let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
         let close = !reusable || !facts.keep_alive || self.must_close();
-        let (out, response_bytes) = self.compose_failure(failure, close, is_head, filters, |out| {
-            if let Some(allow) = &allow {
-                encode::header(out, "Allow", allow.as_bytes());
-            }
-        });
+        let (out, response_bytes) =
+            self.compose_failure(failure, close, is_head, facts.call, filters, |out| {
+                if let Some(allow) = &allow {
+                    encode::header(out, "Allow", allow.as_bytes());
+                }
+            });
         let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
-        next_after(self.write(&out).await, close, reusable)
+        next_after(self.write_own(&out, response_bytes).await, close, reusable)
     }
 
     /// Writes a filter's own response.
@@ -52,12 +57,20 @@ impl Client {
         let (status, reason) = (refusal.status, refusal.reason.as_str());
         let mut body = Text::take();
         refusal.write_body(&mut body);
-        let own = Own { status, reason, close, is_head, content_type: refusal.content_type(), body: &body };
-        let (out, response_bytes) = self.compose(&own, filters, |_| ());
         let failure = side_of(refusal.reason).map(|side| Failure { status, reason, side });
+        let call = facts.call.filter(|_| failure.is_some());
+        let content_type = refusal.content_type();
+        let own = Own { status, reason, close, is_head, call, content_type, body: &body };
+        let (out, response_bytes) = self.compose(&own, filters, |_| ());
         let tally = Tally { status, failure, response_bytes, ..Tally::default() };
-        self.settle(&facts, Some(block), Some(route), &tally, Some(filters));
-        next_after(self.write(&out).await, close, reusable)
+        self.settle(&facts, Some(block), route, &tally, Some(filters));
+        next_after(self.write_own(&out, response_bytes).await, close, reusable)
+    }
+
+    /// A whole response whose last `body_bytes` are its body.
+    async fn write_own(&self, text: &[u8], body_bytes: u64) -> io::Result<()> {
+        let head_bytes = text.len().saturating_sub(body_bytes as usize);
+        self.send(Message { text, head_bytes, end: true }).await
     }
 
     /// Tells of an exchange that failed before its response began. Also returns the body bytes.
@@ -65,15 +78,16 @@ impl Client {
         &self,
         failure: Failure,
         close: bool,
-        is_head: bool,
+        exchange: &Exchange,
         filters: &trunkline_filter::Exchange,
     ) -> (u64, io::Result<()>) {
-        let (out, bytes) = self.compose_failure(failure, close, is_head, filters, |out| {
+        let (is_head, call) = (exchange.is_head, exchange.facts.call);
+        let (out, bytes) = self.compose_failure(failure, close, is_head, call, filters, |out| {
             if failure.status == 503 {
                 out.extend_from_slice(b"Retry-After: 1\r\n");
             }
         });
-        (bytes, self.write(&out).await)
+        (bytes, self.write_own(&out, bytes).await)
     }
 
     /// With the body `{"error":"reason","status":404}`.
@@ -82,12 +96,13 @@ impl Client {
         Failure { status, reason, .. }: Failure,
         close: bool,
         is_head: bool,
+        call: Option<Call>,
         filters: &trunkline_filter::Exchange,
         lines: impl FnOnce(&mut Vec<u8>),
     ) -> (Text, u64) {
         let body = format!("{{\"error\":\"{reason}\",\"status\":{status}}}");
         let content_type = Some("application/json");
-        let own = Own { status, reason, close, is_head, content_type, body: body.as_bytes() };
+        let own = Own { status, reason, close, is_head, call, content_type, body: body.as_bytes() };
         self.compose(&own, filters, lines)
     }
 
@@ -99,7 +114,8 @@ impl Client {
         lines: impl FnOnce(&mut Vec<u8>),
     ) -> (Text, u64) {
         let mut out = Text::take();
-        encode::status_line(&mut out, Version::Http11, own.status, phrase(own.status).as_bytes());
+        let status = if own.call.is_some() { 200 } else { own.status };
+        encode::status_line(&mut out, Version::Http11, status, phrase(status).as_bytes());
         // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
         encode::header(&mut out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
         if own.close {
@@ -110,6 +126,11 @@ impl Client {
         edits.for_each(|(name, value)| encode::header(&mut out, name, value));
         if self.listener.reason_header {
             encode::header(&mut out, "X-Trunkline-Reason", own.reason.as_bytes());
+        }
+        if let Some(call) = own.call {
+            call.write_failure(&mut out, own.status, own.reason);
+            out.extend_from_slice(b"\r\n");
+            return (out, 0);
         }
         // RFC 9110 §8.6, §15.4.5: neither has a body, nor a length that would say so.
         if matches!(own.status, 204 | 304) {

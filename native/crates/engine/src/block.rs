@@ -43,6 +43,11 @@ impl Block {
         Self::take(&LARGE, LARGE_BYTES)
     }
 
+    /// Without room: where a block is asked for and none is needed.
+    pub(crate) fn none() -> Self {
+        Self { bytes: Box::default(), start: 0, end: 0 }
+    }
+
     fn take(free: &'static std::thread::LocalKey<RefCell<Vec<Box<[u8]>>>>, size: usize) -> Self {
         let bytes =
             free.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; HEADROOM + size].into_boxed_slice());
@@ -52,6 +57,10 @@ impl Block {
     /// Bytes that are here and not yet consumed.
     pub(crate) fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
     }
 
     /// Where [`Self::filled`] begins, for positions that stay valid while bytes are consumed.
@@ -89,8 +98,8 @@ impl Block {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.start = HEADROOM;
-        self.end = HEADROOM;
+        let start = HEADROOM.min(self.bytes.len());
+        (self.start, self.end) = (start, start);
     }
 
     /// Moves what is left to the front, so that a whole head fits behind it.
@@ -114,7 +123,11 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        let free = if bytes.len() == HEADROOM + ORDINARY_BYTES { &ORDINARY } else { &LARGE };
+        let free = match bytes.len() {
+            0 => return,
+            length if length == HEADROOM + ORDINARY_BYTES => &ORDINARY,
+            _ => &LARGE,
+        };
         // A task dropped while its thread ends finds the pool gone already; then the allocator takes the block.
         let _ = free.try_with(|free| {
             let mut free = free.borrow_mut();

@@ -1,6 +1,6 @@
 //! Plan to snapshot. Runs on the control thread; finds every error before anything changes. State is taken over by identity: a pool
-//! whose plan is unchanged is the same object, a server with the same pool, name and address keeps health, averages and
-//! connections, counters follow the names of listeners and routes.
+//! whose plan and TLS files are unchanged is the same object, a server with the same pool, name and address keeps health and averages,
+//! and its connections if it is reached in the same way; counters follow the names of listeners and routes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,12 +14,16 @@ use trunkline_filter::{Chain, Environment, Rewrite};
 use trunkline_http::{Limits, MAX_HEADERS};
 use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
+use trunkline_tls::{Challenges, ClientTls};
 
 use crate::block::ORDINARY_BYTES;
+use crate::edges::is_same_identity;
 use crate::forwarding::Forwarding;
 use crate::hash_key::HashKey;
 use crate::plan::{self, Plan};
-use crate::snapshot::{CheckReport, Listener, Pool, Route, Server, Snapshot};
+use crate::snapshot::{CheckReport, Dial, Listener, Pool, Route, Server, Snapshot};
+use crate::tokens::Tokens;
+use crate::traffic::Pools;
 
 const MS: u64 = 1_000_000;
 /// Slots of a Maglev table: Katran's default; a share's error is below 1 % for up to 650 servers.
@@ -45,6 +49,11 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) workers: usize,
     pub(crate) environment: &'c mut Environment<'r>,
     pub(crate) now_ns: u64,
+    /// In seconds, for certificates.
+    pub(crate) now_unix: u64,
+    /// The engine's, for listeners that answer TLS-ALPN-01.
+    pub(crate) challenges: &'c Arc<Challenges>,
+    pub(crate) tokens: &'c Arc<Tokens>,
     pub(crate) errors: Vec<PlanError>,
     /// Pools with errors of their own: nobody is told that they do not exist.
     pub(crate) unsound_pools: Vec<String>,
@@ -110,8 +119,7 @@ impl Compiler<'_, '_> {
                 None => self.unsound_pools.push(name),
             }
         }
-        let by_name: HashMap<&str, &Arc<Pool>> =
-            pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let by_name: Pools<'_> = pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
         let mut listeners = Vec::with_capacity(plan.listeners.len());
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
@@ -123,7 +131,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn error(&mut self, path: impl Into<String>, message: impl std::fmt::Display) {
+    pub(crate) fn error(&mut self, path: impl Into<String>, message: impl std::fmt::Display) {
         self.errors.push(PlanError { path: path.into(), message: message.to_string() });
     }
 
@@ -156,13 +164,21 @@ impl Compiler<'_, '_> {
     // --- Pools --------------------------------------------------------------------------------------------------
 
     fn pool(&mut self, index: usize, planned: plan::Pool, before: Option<&Arc<Pool>>) -> Option<Arc<Pool>> {
-        if let Some(same) = before.filter(|before| before.plan == planned) {
+        let path = format!("pools[{index}]");
+        let tls = self.pool_tls(&path, &planned, before.map(|before| &**before));
+        let is_same = |before: &&Arc<Pool>| {
+            before.plan == planned && is_same_identity(tls.as_ref(), before.tls.as_ref())
+        };
+        if let Some(same) = before.filter(is_same) {
             return Some(Arc::clone(same));
         }
-        let path = format!("pools[{index}]");
+        self.check_health(&path, &planned);
         self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
-        let servers: Vec<Arc<Server>> =
-            planned.servers.iter().map(|server| self.server(server, before, &planned)).collect();
+        let servers: Vec<Arc<Server>> = planned
+            .servers
+            .iter()
+            .map(|server| self.server(server, before, &planned, tls.as_ref()))
+            .collect();
         let hash_key = if planned.algorithm.hashes() { Some(self.hash_key(&path, &planned)?) } else { None };
         let settings = trunkline_balance::Settings {
             slow_start_ns: planned.slow_start_ms * MS,
@@ -183,14 +199,18 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let former = before.and_then(|before| before.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
             name: planned.name.clone(),
             id: next_id(),
             servers,
+            tls,
             balancer,
             hash_key,
             outliers,
             retry_budget,
+            bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),
             plan: planned,
@@ -208,7 +228,9 @@ impl Compiler<'_, '_> {
         planned: &plan::Server,
         before: Option<&Arc<Pool>>,
         pool: &plan::Pool,
+        tls: Option<&Arc<ClientTls>>,
     ) -> Arc<Server> {
+        let dial = Dial::new(pool, tls, planned);
         let same = |known: &&Arc<Server>| {
             known.state.name() == planned.name
                 && known.address == planned.address
@@ -218,9 +240,9 @@ impl Compiler<'_, '_> {
         let server = match known {
             Some(server) => {
                 self.changed.note(&server);
-                server
+                if server.dial.is_same(&dial) { server } else { redialed(&server, dial) }
             }
-            None => self.new_server(planned, before.is_some(), pool),
+            None => self.new_server(planned, before.is_some(), pool, dial),
         };
         // What the operator set at run time holds until the configuration of this server says something new.
         let former =
@@ -240,7 +262,7 @@ impl Compiler<'_, '_> {
     }
 
     /// A server that joins a running pool warms up like one that came back.
-    fn new_server(&self, planned: &plan::Server, joins: bool, pool: &plan::Pool) -> Arc<Server> {
+    fn new_server(&self, planned: &plan::Server, joins: bool, pool: &plan::Pool, dial: Dial) -> Arc<Server> {
         let state = trunkline_balance::Server::new(&planned.name, planned.weight, planned.priority);
         if joins && pool.slow_start_ms > 0 {
             state.restart_slow_start(self.now_ns);
@@ -248,11 +270,12 @@ impl Compiler<'_, '_> {
         Arc::new(Server {
             id: next_id(),
             address: planned.address,
+            dial,
             state: Arc::new(state),
             check: CheckReport::default(),
             enabled: AtomicBool::new(true),
             draining: AtomicBool::new(planned.draining),
-            cells: PerWorker::new(self.workers),
+            cells: Arc::new(PerWorker::new(self.workers)),
         })
     }
 
@@ -277,7 +300,7 @@ impl Compiler<'_, '_> {
         &mut self,
         index: usize,
         planned: plan::Listener,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         generation: u64,
     ) -> Option<Listener> {
         let path = format!("listeners[{index}]");
@@ -285,6 +308,8 @@ impl Compiler<'_, '_> {
         let limits = planned.limits;
         self.check_limits(&path, &limits);
         let forwarding = self.take(format!("{path}.forwarding"), Forwarding::compile(&planned.forwarding));
+        let tls = self.listener_tls(&path, planned.tls.as_ref(), before.as_deref());
+        let proxy = self.proxy_policy(&path, planned.proxy_protocol.as_ref());
         let known: HashMap<&str, &Route> = before
             .iter()
             .flat_map(|listener| &listener.routes)
@@ -324,6 +349,10 @@ impl Compiler<'_, '_> {
             limits,
             timeouts: planned.timeouts,
             forwarding: forwarding?,
+            tls,
+            proxy,
+            http2: planned.http2,
+            tokens: Arc::clone(self.tokens),
             reason_header: planned.reason_header,
             access_log: planned.access_log,
             cells: before
@@ -350,7 +379,7 @@ impl Compiler<'_, '_> {
         &mut self,
         path: &str,
         mut planned: plan::Route,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         known: &HashMap<&str, &Route>,
     ) -> (trunkline_route::Route, Option<Route>) {
         let chain = Chain::compile(&planned.name, &planned.filters, self.environment);
@@ -362,12 +391,9 @@ impl Compiler<'_, '_> {
             }
             None => Some(None),
         };
-        let wanted = planned.pool.clone().unwrap_or_default();
-        let pool = pools.get(wanted.as_str()).copied().cloned();
-        if pool.is_none() && !self.unsound_pools.contains(&wanted) {
-            self.error(format!("{path}.pool"), format!("there is no pool `{wanted}`"));
-        }
-        let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {
+        let known = known.get(planned.name.as_str()).copied();
+        let sides = self.sides(path, &planned, pools, known);
+        let (Some(chain), Some(rewrite), Some(sides)) = (chain, rewrite, sides) else {
             return (table_entry(planned), None);
         };
         if chain.answers_preflights()
@@ -376,19 +402,44 @@ impl Compiler<'_, '_> {
         {
             planned.methods.push("OPTIONS".to_owned());
         }
-        let cells = known.get(planned.name.as_str());
+        if planned.grpc_web && sides.all().any(|pool| pool.plan.protocol != plan::Protocol::Http2) {
+            self.error(format!("{path}.grpc_web"), "needs a pool with protocol `h2`");
+        }
+        let compression =
+            planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
+        let former = known.and_then(|known| known.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
             name: planned.name.clone(),
-            pool,
+            sides,
             chain,
             rewrite,
+            compression,
+            grpc_web: planned.grpc_web,
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
-            cells: cells
+            bulkhead,
+            cells: known
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         (table_entry(planned), Some(route))
+    }
+
+    fn compression(&mut self, path: &str, planned: &plan::Compression) -> Option<trunkline_compress::Policy> {
+        let errors = match trunkline_compress::Policy::compile(planned) {
+            Ok(policy) => return Some(policy),
+            Err(errors) => errors,
+        };
+        for error in errors {
+            match error {
+                trunkline_compress::Error::Plan { key, problem } => {
+                    self.error(format!("{path}.compression.{key}"), problem);
+                }
+                other => self.error(format!("{path}.compression"), other),
+            }
+        }
+        None
     }
 
     fn take_all<T>(&mut self, path: &str, result: Result<T, Vec<trunkline_filter::Error>>) -> Option<T> {
@@ -402,6 +453,20 @@ impl Compiler<'_, '_> {
             }
         }
     }
+}
+
+/// The same server with another id, because its connections cannot be used any more.
+fn redialed(server: &Server, dial: Dial) -> Arc<Server> {
+    Arc::new(Server {
+        id: next_id(),
+        address: server.address,
+        dial,
+        state: Arc::clone(&server.state),
+        check: CheckReport::default(),
+        enabled: AtomicBool::new(server.enabled.load(Ordering::Relaxed)),
+        draining: AtomicBool::new(server.draining.load(Ordering::Relaxed)),
+        cells: Arc::clone(&server.cells),
+    })
 }
 
 fn is_request_id(filter: &plan::Filter) -> bool {

@@ -1,6 +1,7 @@
 //! The control side: starts workers, compiles plans, swaps snapshots, drains and stops. Its calls come from one thread at a time
 //! (the Python main thread), never from a worker.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use trunkline_filter::{Environment, Registry, WallClock};
 use trunkline_telemetry::Sink;
 use trunkline_telemetry::access::{self, AccessLog};
+use trunkline_tls::{Challenges, PemPair};
 
 use crate::clock;
 use crate::compile::{Changed, Compiler, PlanError};
@@ -26,6 +28,7 @@ use crate::listening::{Bound, Listening};
 use crate::plan::{self, Plan};
 use crate::recent::RecentErrors;
 use crate::snapshot::Snapshot;
+use crate::tokens::Tokens;
 use crate::worker::{Command, Shared, Worker};
 
 /// What workers have to close sockets, and cut exchanges to answer and to be logged.
@@ -56,6 +59,10 @@ pub struct Applied {
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) registry: Arc<Registry>,
+    /// What TLS-ALPN-01 challenges are answered with.
+    pub(crate) challenges: Arc<Challenges>,
+    /// And HTTP-01 challenges.
+    pub(crate) tokens: Arc<Tokens>,
     wall: Arc<WallClock>,
     workers: Vec<Handle>,
     control: Mutex<Control>,
@@ -100,6 +107,8 @@ impl Engine {
         Ok(Self {
             shared,
             registry,
+            challenges: Arc::default(),
+            tokens: Arc::default(),
             wall,
             workers,
             control: Mutex::new(control),
@@ -161,6 +170,9 @@ impl Engine {
             workers: self.workers.len(),
             environment: &mut environment,
             now_ns: clock::now_ns(),
+            now_unix: clock::unix_ns() / 1_000_000_000,
+            challenges: &self.challenges,
+            tokens: &self.tokens,
             errors: Vec::new(),
             unsound_pools: Vec::new(),
             changed: Changed::default(),
@@ -243,6 +255,22 @@ impl Engine {
         }
         server.settle_standing();
         true
+    }
+
+    /// Answers these HTTP-01 challenges and no others: key authorizations by token.
+    pub fn set_challenges(&self, tokens: HashMap<String, String>) {
+        self.tokens.replace(tokens);
+    }
+
+    /// Answers these TLS-ALPN-01 challenges and no others: certificates by name.
+    ///
+    /// # Errors
+    /// What is wrong with which; all stays as it was then.
+    pub fn set_challenge_certificates(
+        &self,
+        certificates: &HashMap<String, PemPair>,
+    ) -> Result<(), Vec<trunkline_tls::Problem>> {
+        self.challenges.replace(certificates)
     }
 
     /// True once a plan has been applied with its listeners bound.

@@ -6,17 +6,21 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use smallvec::SmallVec;
+use trunkline_compress::Coding;
 use trunkline_filter::Rewrite;
+use trunkline_grpc::Form;
 use trunkline_http::{
     Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
     parse_request,
 };
 
-use crate::block::{Block, Text};
+use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::body::Sink;
 use crate::failure::{Failure, Side};
-use crate::forwarding::Peer;
+use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
+use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
-use crate::snapshot::{Listener, Route};
+use crate::snapshot::{Listener, Pool, Route};
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -25,8 +29,11 @@ pub(crate) struct Exchange {
     /// When the head was complete: from here on the time is ours and the upstream's.
     pub(crate) admitted_ns: u64,
     pub(crate) route: usize,
+    /// Of the route's split.
+    pub(crate) side: usize,
     /// The head for the upstream, and the body behind it if all of it has arrived.
     pub(crate) outgoing: Text,
+    pub(crate) head_bytes: usize,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
     /// What the method that is sent allows its response to be; a route may have changed it.
@@ -35,13 +42,55 @@ pub(crate) struct Exchange {
     pub(crate) is_head: bool,
     /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
     pub(crate) trailers: bool,
+    /// What a gRPC client gave its call; 0 = all the time.
+    pub(crate) timeout_ms: u64,
+    /// How the client would like the body compressed, on a route that does.
+    pub(crate) coding: Option<Coding>,
+    /// A WebSocket that goes over HTTP/2 (RFC 8441).
+    pub(crate) is_websocket: bool,
+    /// What a client of HTTP/1.1 is answered then (RFC 6455 §4.2.2), as a line.
+    pub(crate) websocket_accept: String,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// May be sent again after a try that got no answer.
-    pub(crate) repeatable: bool,
+    /// The method may be sent again after a try that got no answer.
+    pub(crate) may_repeat: bool,
+    /// The server speaks HTTP/2.
+    pub(crate) to_stream: bool,
     pub(crate) key: Key,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
+}
+
+/// A body that is here may be as long as this to go out with its head.
+const WHOLE_BYTES: usize = ORDINARY_BYTES;
+
+impl Exchange {
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.may_repeat && self.pending == Framing::None
+    }
+
+    /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
+    pub(crate) fn body_room(&self) -> usize {
+        if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
+    }
+
+    /// The whole body is here: it goes out with the head, again if need be.
+    pub(crate) fn complete(&mut self, body: &[u8]) {
+        if self.pending == Framing::Chunked && !self.to_stream {
+            let sink = Sink::Chunked { trailers: false };
+            sink.append(&mut self.outgoing, body);
+            sink.end(&[], &mut self.outgoing);
+        } else {
+            self.outgoing.extend_from_slice(body);
+        }
+        self.facts.body_bytes = body.len() as u64;
+        self.pending = Framing::None;
+    }
+
+    /// What a response on a stream will look like.
+    pub(crate) fn stream_answers(&self) -> Answers {
+        if self.is_websocket { Answers::Connect } else { self.answers }
+    }
 }
 
 /// What is remembered of a request for its answer and its log line. Positions are in the client's block.
@@ -50,7 +99,8 @@ pub(crate) struct Facts {
     pub(crate) started_ns: u64,
     /// Behind trusted proxies; `None` until it is known.
     pub(crate) client: Option<IpAddr>,
-    pub(crate) http10: bool,
+    pub(crate) version: Version,
+    pub(crate) call: Option<Call>,
     pub(crate) keep_alive: bool,
     pub(crate) method: Range<usize>,
     pub(crate) target: Range<usize>,
@@ -62,6 +112,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// How a browser writes its call, where it is translated.
+    pub(crate) fn web_form(&self) -> Option<Form> {
+        match self.call {
+            Some(Call::Web { sent, .. }) => Some(sent),
+            _ => None,
+        }
+    }
+
     /// Of a request that could not be read.
     pub(crate) fn unread(started_ns: u64) -> Self {
         Self { started_ns, ..Self::default() }
@@ -76,8 +134,28 @@ impl Facts {
         }
     }
 
+    /// Of a head that is not in a block.
+    fn copied(mut self, head: &RequestHead<'_, '_>) -> Self {
+        let mut copies = Vec::new();
+        let agent = user_agent(head).unwrap_or_default();
+        for (range, part) in [
+            (&mut self.method, head.method.as_bytes()),
+            (&mut self.target, head.target.as_bytes()),
+            (&mut self.authority, head.authority.as_bytes()),
+            (&mut self.user_agent, agent),
+        ] {
+            *range = copies.len()..copies.len() + part.len();
+            copies.extend_from_slice(part);
+        }
+        self.detached = Some(copies);
+        self
+    }
+
     /// Copies what a log line needs, so that the block can take the body.
     pub(crate) fn detach(&mut self, block: &Block) {
+        if self.detached.is_some() {
+            return;
+        }
         let mut copies = Vec::new();
         for range in [&mut self.method, &mut self.target, &mut self.authority, &mut self.user_agent] {
             let start = copies.len();
@@ -115,7 +193,7 @@ pub(crate) struct Refused {
 pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
-    pub(crate) route: usize,
+    pub(crate) route: Option<usize>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -148,6 +226,7 @@ impl PerSecond {
 pub(crate) struct Desk<'d> {
     pub(crate) listener: &'d Listener,
     pub(crate) peer: &'d Peer,
+    pub(crate) worker: usize,
     /// When the request began to arrive.
     pub(crate) started_ns: u64,
     pub(crate) now_ns: u64,
@@ -159,6 +238,26 @@ impl Desk<'_> {
         let (admission, used) = self.examine(block, filters);
         block.consume(used);
         admission
+    }
+
+    /// Decides about a request of a stream; `protocol` is that of an extended CONNECT (RFC 8441).
+    pub(crate) fn admit_stream(
+        &self,
+        mut head: RequestHead<'_, '_>,
+        protocol: Option<&str>,
+        filters: &mut trunkline_filter::Exchange,
+    ) -> Admission {
+        let facts = self.facts(&[], 0, &head).copied(&head);
+        match protocol {
+            None => {}
+            Some("websocket") => (head.method, head.upgrade) = ("GET", Some(&b"websocket"[..])),
+            Some(_) => return unreadable(Failure::UNKNOWN_PROTOCOL, facts),
+        }
+        if head.upgrade.is_some() || head.method == "CONNECT" {
+            // What follows is no content (RFC 9113 §8.5).
+            head.framing = Framing::None;
+        }
+        self.decide(&[], &head, facts, filters).0
     }
 
     /// The decision, and how many bytes of the block it took.
@@ -183,19 +282,16 @@ impl Desk<'_> {
             let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
             if start <= bytes.len() { position + start..position + start + part.len() } else { 0..0 }
         };
-        let user_agent = head
-            .headers
-            .iter()
-            .find(|header| header.name.len() == 10 && header.name.eq_ignore_ascii_case("user-agent"));
         Facts {
             started_ns: self.started_ns,
             client: Some(self.listener.forwarding.client(head, self.peer)),
-            http10: head.version == Version::Http10,
+            version: head.version,
+            call: Call::of(head),
             keep_alive: head.keep_alive,
             method: place(head.method.as_bytes()),
             target: place(head.target.as_bytes()),
             authority: place(head.authority.as_bytes()),
-            user_agent: user_agent.map_or(0..0, |header| place(header.value)),
+            user_agent: user_agent(head).map_or(0..0, place),
             body_bytes: 0,
             detached: None,
         }
@@ -219,6 +315,10 @@ impl Desk<'_> {
                 0,
             );
         };
+        if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
+            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+            return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);
+        }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
         let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
@@ -229,6 +329,11 @@ impl Desk<'_> {
         let Some(route) = listener.routes.get(found.route) else {
             return (unreadable(Failure::ROUTE_NOT_FOUND, facts), 0);
         };
+        let mut facts = facts;
+        if !route.grpc_web {
+            // Whoever speaks gRPC-Web behind us answers in it.
+            facts.call = facts.call.filter(|call| *call == Call::Grpc);
+        }
         if let Some(failure) = self.over_limits(head, route) {
             let refused = Refused { route: Some(found.route), ..refused(failure, facts, head) };
             return (Admission::Refuse(refused), 0);
@@ -241,14 +346,14 @@ impl Desk<'_> {
             host,
             params: params.as_slice(),
             client,
-            secure: false,
+            secure: self.peer.secure,
         };
         if let trunkline_filter::Verdict::Respond(refusal) =
             route.chain.request(&request, filters, self.now_ns)
         {
             let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
             return (
-                Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
+                Admission::Answer(Answered { refusal, facts, route: Some(found.route), reusable, is_head }),
                 0,
             );
         }
@@ -308,35 +413,49 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
+        let side = self.side(route, request);
+        let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
-        if let Err(reason) = self.write_head(&mut outgoing, request, route, filters) {
+        let web = facts.web_form().is_some();
+        if let Err(reason) = self.write_head(&mut outgoing, request, route, pool, filters, web) {
             route.chain.abandon(filters);
             let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
             return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);
         }
+        let head_bytes = outgoing.len();
         let rest = bytes.get(head.length..).unwrap_or_default();
         let mut facts = facts;
         let (pending, body) = match head.framing {
-            Framing::Length(length) if length <= rest.len() as u64 => {
+            Framing::Length(length) if length <= rest.len() as u64 && facts.web_form().is_none() => {
                 outgoing.extend_from_slice(rest.get(..length as usize).unwrap_or_default());
                 facts.body_bytes = length;
                 (Framing::None, length as usize)
             }
             other => (other, 0),
         };
+        let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
+        let is_websocket = to_stream && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
+        let facts_call = facts.call;
         let exchange = Exchange {
             facts,
             admitted_ns: self.now_ns,
             route: index,
+            side,
             outgoing,
+            head_bytes,
             pending,
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
-            trailers: filters.upstream_edits().is_empty(),
+            trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
+            timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
+            coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
+            is_websocket,
+            websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
-            key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            may_repeat: route.retry.methods.iter().any(|known| known == sent),
+            to_stream,
+            key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,
@@ -346,12 +465,20 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
+    /// Which of the route's pools gets it.
+    fn side(&self, route: &Route, request: &trunkline_filter::Request<'_>) -> usize {
+        let Some(division) = &route.sides.division else { return 0 };
+        division.side(request.head, request.client, route.cells.get(self.worker).next_turn())
+    }
+
     pub(crate) fn write_head(
         &self,
         out: &mut Vec<u8>,
         request: &trunkline_filter::Request<'_>,
         route: &Route,
+        pool: &Pool,
         filters: &mut trunkline_filter::Exchange,
+        web: bool,
     ) -> Result<(), trunkline_filter::Reason> {
         let head = request.head;
         let forwarding = &self.listener.forwarding;
@@ -359,19 +486,24 @@ impl Desk<'_> {
             None if !filters.hides_query() => {
                 let path = if head.method == "CONNECT" { head.target } else { request.path };
                 encode::request_line(out, head.method, path, head.query);
-                host_line(out, head, route);
+                host_line(out, head, pool);
             }
-            rewrite => rewritten(out, request, rewrite.as_ref(), route, filters)?,
+            rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
         let expects = head.expects_continue && head.framing != Framing::None;
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
+        let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
         let replaces_via = forwarding.via(head.version).is_some();
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
+            _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
+            Field::Claim if header.name.eq_ignore_ascii_case(CLIENT_CERTIFICATE) => {
+                trusts_certificate && !edits.removes(header.name)
+            }
             Field::Claim => !drops_claims && !edits.removes(header.name),
             Field::Via => !replaces_via && !edits.removes(header.name),
             Field::HopByHop | Field::Host | Field::Framing => false,
@@ -381,16 +513,71 @@ impl Desk<'_> {
         if let Some(protocol) = head.upgrade {
             out.extend_from_slice(b"Connection: upgrade\r\n");
             encode::header(out, "Upgrade", protocol);
+            if head.version == Version::Http2 {
+                // RFC 8441 §5 leaves it out; a server of HTTP/1.1 wants one (RFC 6455 §4.1).
+                encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
+            }
         }
-        encode::framing(out, head.framing, head.content_length);
+        match content_type(head).filter(|_| web) {
+            Some(content_type) => trunkline_grpc::web::write_request_lines(out, &content_type),
+            None => {
+                let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
+                if speaks_http2 && takes_trailers(head) {
+                    out.extend_from_slice(b"TE: trailers\r\n");
+                }
+                encode::framing(out, head.framing, head.content_length);
+            }
+        }
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
 }
 
-fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, route: &Route) {
+fn user_agent<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
+    let is_it = |header: &&Header<'_>| {
+        header.name.len() == "user-agent".len() && header.name.eq_ignore_ascii_case("user-agent")
+    };
+    head.headers.iter().find(is_it).map(|header| header.value)
+}
+
+/// The values of `Accept-Encoding`.
+fn accepted<'b>(head: &RequestHead<'b, '_>) -> impl Iterator<Item = &'b [u8]> + Clone {
+    let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("accept-encoding"));
+    lines.map(|header| header.value)
+}
+
+/// RFC 9110 §10.1.4.
+fn takes_trailers(head: &RequestHead<'_, '_>) -> bool {
+    let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("te"));
+    lines
+        .flat_map(|header| header.value.split(|&byte| byte == b','))
+        .any(|member| member.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+fn is_websocket(head: &RequestHead<'_, '_>) -> bool {
+    head.method == "GET" && head.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// RFC 6455 §4.2.2: SHA-1 of the key and a fixed text; it proves understanding, nothing else.
+fn websocket_accept(head: &RequestHead<'_, '_>) -> String {
+    use aws_lc_rs::digest;
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    let Some(key) = trunkline_http::find(head.headers, "sec-websocket-key") else { return String::new() };
+    let mut sum = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    sum.update(key);
+    sum.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    format!("Sec-WebSocket-Accept: {}\r\n", BASE64_STANDARD.encode(sum.finish()))
+}
+
+/// 16 bytes in base64: nothing secret, only new each time.
+fn websocket_key() -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    BASE64_STANDARD.encode(fastrand::u128(..).to_be_bytes())
+}
+
+fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, pool: &Pool) {
     // HTTP/1.0 clients may send no Host; HTTP/1.1 upstreams need one.
-    let authority = if head.authority.is_empty() { route.pool.name.as_str() } else { head.authority };
+    let authority = if head.authority.is_empty() { pool.name.as_str() } else { head.authority };
     encode::header(out, "Host", authority.as_bytes());
 }
 
@@ -399,7 +586,7 @@ fn rewritten(
     out: &mut Vec<u8>,
     request: &trunkline_filter::Request<'_>,
     rewrite: Option<&Rewrite>,
-    route: &Route,
+    pool: &Pool,
     filters: &mut trunkline_filter::Exchange,
 ) -> Result<(), trunkline_filter::Reason> {
     // A query parameter that carried a credential is taken out by the same code.
@@ -413,7 +600,7 @@ fn rewritten(
         out.extend_from_slice(b"\r\n");
     } else {
         out.truncate(out.len() - "Host: ".len());
-        host_line(out, request.head, route);
+        host_line(out, request.head, pool);
     }
     rewrite.headers(request, filters);
     Ok(())

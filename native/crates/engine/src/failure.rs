@@ -50,11 +50,18 @@ failures! {
     METHOD_NOT_ALLOWED = Client 405 "method_not_allowed";
     /// CONNECT on a route that does not list it.
     CONNECT_NOT_ALLOWED = Client 405 "connect_not_allowed";
+    /// An extended CONNECT for something else than a WebSocket (RFC 8441 §5.1).
+    UNKNOWN_PROTOCOL = Client 501 "unknown_protocol";
+    /// The client speaks TLS to a plain port.
+    TLS_ON_PLAIN_PORT = Client 0 "tls_on_plain_port";
     /// No server of the pool is eligible.
     NO_SERVER = Upstream 503 "no_server";
     /// All servers are at their limit and so is the queue.
     QUEUE_FULL = Gateway 503 "queue_full";
     QUEUE_TIMEOUT = Gateway 503 "queue_timeout";
+    /// The limit of the pool or the route is reached, and so is its queue.
+    CONCURRENCY_FULL = Gateway 503 "concurrency_full";
+    CONCURRENCY_TIMEOUT = Gateway 503 "concurrency_timeout";
     CONNECT_FAILED = Upstream 502 "connect_failed";
     CONNECT_TIMEOUT = Upstream 504 "connect_timeout";
     /// No file descriptor left for an upstream connection.
@@ -72,6 +79,12 @@ failures! {
     RESPONSE_STALLED = Upstream 0 "response_stalled";
     /// More bytes than declared followed the response; it was complete, the upstream connection is thrown away.
     RESPONSE_EXCESS = Upstream 0 "response_excess";
+    /// The server did not look at the request: it was going away, or had too many (RFC 9113 §8.7).
+    UPSTREAM_REFUSED = Upstream 503 "upstream_refused";
+    /// The server did not agree to HTTP/2.
+    WRONG_PROTOCOL = Upstream 502 "upstream_wrong_protocol";
+    /// No memory for compressing, or the library refused.
+    ENCODER_FAILED = Gateway 0 "encoder_failed";
     /// 101 or a CONNECT tunnel that nobody asked for.
     UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";
     /// The grace period of a stop was over.

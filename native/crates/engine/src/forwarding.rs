@@ -1,7 +1,7 @@
 //! Who the client really is, and how the upstream is told: `X-Forwarded-*` or `Forwarded` (RFC 7239). What a client writes into
 //! these headers is believed only if the connection comes from a trusted network; else it is replaced.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 use trunkline_filter::Networks;
@@ -9,30 +9,44 @@ use trunkline_http::{Field, RequestHead, Version, encode, find};
 
 use crate::plan::{self, ForwardingStyle};
 
+/// What is known of a client's certificate, in Envoy's form.
+pub(crate) const CLIENT_CERTIFICATE: &str = "X-Forwarded-Client-Cert";
+
 pub(crate) struct Forwarding {
     pub(crate) style: ForwardingStyle,
     trusted: Networks,
-    /// `1.0 name` and `1.1 name`, ready for use.
-    via: Option<[Vec<u8>; 2]>,
+    /// `1.0 name`, `1.1 name` and `2.0 name`, ready for use.
+    via: Option<[Vec<u8>; 3]>,
 }
 
-/// The other end of a client connection; its text is made once per connection.
+/// The other end of a client connection; what is the same for all its requests is made once.
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) text: String,
+    /// Both ends, for servers that want them in a PROXY header.
+    pub(crate) endpoints: Option<(SocketAddr, SocketAddr)>,
+    /// It came by TLS.
+    pub(crate) secure: bool,
+    /// The value of `X-Forwarded-Client-Cert`.
+    pub(crate) certificate: Option<String>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        Self { address, text: address.to_string() }
+        Self { address, text: address.to_string(), endpoints: None, secure: false, certificate: None }
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
     }
 }
 
 impl Forwarding {
     pub(crate) fn compile(plan: &plan::Forwarding) -> Result<Self, String> {
         let trusted = Networks::parse(&plan.trusted).map_err(|wrong| describe(&wrong))?;
-        let line = |name: &String| ["1.0", "1.1"].map(|version| format!("{version} {name}").into_bytes());
+        let line =
+            |name: &String| ["1.0", "1.1", "2.0"].map(|version| format!("{version} {name}").into_bytes());
         let via = plan.via.as_ref().map(line);
         Ok(Self { style: plan.style, trusted, via })
     }
@@ -75,6 +89,9 @@ impl Forwarding {
             ForwardingStyle::Forwarded => forwarded(out, head, peer, trusted),
             ForwardingStyle::Off => {}
         }
+        if let Some(certificate) = &peer.certificate {
+            encode::header(out, CLIENT_CERTIFICATE, certificate.as_bytes());
+        }
         if let Some(via) = self.via(head.version) {
             chain(
                 out,
@@ -87,8 +104,12 @@ impl Forwarding {
 
     /// Our part of `Via`, with the version that the message was received with (RFC 9110 §7.6.3).
     pub(crate) fn via(&self, received: Version) -> Option<&[u8]> {
-        let [http10, http11] = self.via.as_ref()?;
-        Some(if received == Version::Http10 { http10 } else { http11 })
+        let [http10, http11, http2] = self.via.as_ref()?;
+        Some(match received {
+            Version::Http10 => http10,
+            Version::Http11 => http11,
+            Version::Http2 => http2,
+        })
     }
 }
 
@@ -100,14 +121,14 @@ fn x_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trust
     if trusted {
         let before = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("x-forwarded-for"));
         chain(out, "X-Forwarded-For", before.map(|header| header.value), peer.text.as_bytes());
-        let proto = find(head.headers, "x-forwarded-proto").unwrap_or(b"http");
+        let proto = find(head.headers, "x-forwarded-proto").unwrap_or(peer.scheme().as_bytes());
         let host = find(head.headers, "x-forwarded-host").unwrap_or(head.authority.as_bytes());
         encode::header(out, "X-Forwarded-Proto", proto);
         encode::header(out, "X-Forwarded-Host", host);
         return;
     }
     encode::header(out, "X-Forwarded-For", peer.text.as_bytes());
-    out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
+    encode::header(out, "X-Forwarded-Proto", peer.scheme().as_bytes());
     if !head.authority.is_empty() {
         encode::header(out, "X-Forwarded-Host", head.authority.as_bytes());
     }
@@ -115,7 +136,7 @@ fn x_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trust
 
 fn forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, peer: &Peer, trusted: bool) {
     let node = if peer.address.is_ipv6() { format!("\"[{}]\"", peer.text) } else { peer.text.clone() };
-    let element = format!("for={node};host=\"{}\";proto=http", head.authority);
+    let element = format!("for={node};host=\"{}\";proto={}", head.authority, peer.scheme());
     let before =
         head.headers.iter().filter(|header| trusted && header.name.eq_ignore_ascii_case("forwarded"));
     chain(out, "Forwarded", before.map(|header| header.value), element.as_bytes());

@@ -479,7 +479,10 @@ impl Default for ClientLimits {
 impl Default for Http2 {
     fn default() -> Self {
         let trunkline_http2::Settings {
-            max_concurrent_streams, stream_window_bytes, connection_window_bytes, ..
+            max_concurrent_streams,
+            stream_window_bytes,
+            connection_window_bytes,
+            ..
         } = trunkline_http2::Settings::default();
         Self {
             cleartext: true,

@@ -1,14 +1,20 @@
 //! The response on its way back: its head is checked and written anew, its body follows in bounded pieces.
 
-use trunkline_http::chunk::{ChunkDecoder, Piece, forwardable_trailers};
+use trunkline_compress::{Decision, Policy};
+use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, ResponseHead, Version, encode, parse_response,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode,
+    parse_response,
 };
+use trunkline_http2::Fields;
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::body::{Sink, Source};
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
+use crate::grpc::Call;
+use crate::transform::Transform;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
 const RESPONSE_LIMITS: Limits =
@@ -21,6 +27,7 @@ pub(crate) struct Reply {
     pub(crate) head: Text,
     pub(crate) body: Source,
     pub(crate) sink: Sink,
+    pub(crate) transform: Option<Transform>,
     /// The upstream connection can be used again when the body has ended.
     pub(crate) upstream_keeps: bool,
     /// The client was told that its connection closes.
@@ -29,20 +36,43 @@ pub(crate) struct Reply {
     pub(crate) tunnels: bool,
 }
 
-/// Where the body comes from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Nothing,
-    Length(u64),
-    Chunked(Box<ChunkDecoder>),
-    UntilClose,
+impl Reply {
+    /// Moves the body bytes at the front of `block` into `out` as the client gets them, and behind the last one what ends them; how many the
+    /// server sent. `drained`: no more are here.
+    pub(crate) fn transfer(
+        &mut self,
+        block: &mut Block,
+        drained: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Failure> {
+        let Some(transform) = &mut self.transform else {
+            let moved = self.body.transfer(block, self.sink, out).map_err(fault)?;
+            if self.body.is_done() {
+                self.sink.end(self.body.trailers(), out);
+            }
+            return Ok(moved);
+        };
+        let (mut plain, mut changed) = (Text::take(), Text::take());
+        let moved = self.body.transfer(block, Sink::Raw, &mut plain).map_err(fault)?;
+        transform.push(&plain, &mut changed)?;
+        let mut trailers = self.body.trailers();
+        if self.body.is_done() {
+            let taken = transform.finish(trailers, &mut changed)?;
+            trailers = if taken { &[] } else { trailers };
+        } else if drained {
+            transform.flush(&mut changed)?;
+        }
+        self.sink.append(out, &changed);
+        if self.body.is_done() {
+            self.sink.end(trailers, out);
+        }
+        Ok(moved)
+    }
 }
 
-/// How the client gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sink {
-    Raw,
-    Chunked { trailers: bool },
+/// A body that is not what it says: the client notices by its connection's or stream's end.
+fn fault(reason: Reason) -> Failure {
+    Failure { status: 0, ..Failure::upstream(Reject::response(reason)) }
 }
 
 /// What was at the front of the block.
@@ -79,21 +109,53 @@ fn examine(
     let mut storage = HeaderBuffer::new();
     let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
     let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
-    let arrived = match head.status {
-        101 if !exchange.may_tunnel || head.upgrade.is_none() => return Err(Failure::UNEXPECTED_UPGRADE),
-        100 | 102..=199 => Arrived::Interim(interim(&head, &exchange.facts)),
+    if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
+        return Err(Failure::UNEXPECTED_UPGRADE);
+    }
+    let arrived = judge(&head, exchange, filters, forwarding, close, try_again)?;
+    Ok((arrived, head.length))
+}
+
+/// A response head of a stream.
+pub(crate) fn take_fields(
+    fields: &Fields,
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<Arrived, Failure> {
+    let mut storage = HeaderBuffer::new();
+    let mut head = fields.response(exchange.answers, &mut storage).map_err(Failure::upstream)?;
+    if exchange.is_websocket && head.status < 300 && head.status >= 200 {
+        // RFC 8441 §5: what an extended CONNECT is answered with is what HTTP/1.1 calls a switch.
+        (head.status, head.upgrade, head.framing) = (101, Some(&b"websocket"[..]), Framing::None);
+    }
+    judge(&head, exchange, filters, forwarding, close, try_again)
+}
+
+fn judge(
+    head: &ResponseHead<'_, '_>,
+    exchange: &Exchange,
+    filters: &mut FilterPhase<'_>,
+    forwarding: &Forwarding,
+    close: bool,
+    try_again: impl FnOnce(u16) -> bool,
+) -> Result<Arrived, Failure> {
+    Ok(match head.status {
+        100 | 102..=199 => Arrived::Interim(interim(head, &exchange.facts)),
         status if try_again(status) => return Err(Failure::RETRYABLE_STATUS),
         status => {
             filters.run(status);
-            Arrived::Final(translate(&head, exchange, filters, forwarding, close))
+            Arrived::Final(translate(head, exchange, filters, forwarding, close))
         }
-    };
-    Ok((arrived, head.length))
+    })
 }
 
 /// The filters' response phase, run once, when the final head is known.
 pub(crate) struct FilterPhase<'f> {
     pub(crate) chain: &'f trunkline_filter::Chain,
+    pub(crate) compression: Option<&'f Policy>,
     pub(crate) exchange: &'f mut trunkline_filter::Exchange,
     pub(crate) now_ns: u64,
     pub(crate) latency_ns: u64,
@@ -108,7 +170,7 @@ impl FilterPhase<'_> {
 /// 1xx responses pass to clients that know them (RFC 9110 §15.2).
 fn interim(head: &ResponseHead<'_, '_>, facts: &Facts) -> Text {
     let mut out = Text::take();
-    if !facts.http10 {
+    if facts.version != Version::Http10 {
         encode::status_line(&mut out, Version::Http11, head.status, head.reason);
         encode::headers(&mut out, head.headers, |header| header.field == Field::Other);
         out.extend_from_slice(b"\r\n");
@@ -125,41 +187,90 @@ fn translate(
 ) -> Reply {
     let connect = exchange.answers == Answers::Connect;
     let tunnels = head.status == 101 || (connect && head.status < 300);
-    let edits = filters.exchange.response_edits();
+    let (edits, policy) = (filters.exchange.response_edits(), filters.compression);
     // A HEAD that the route made another method: its response has a body that the client must not get.
     let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
-    let (body, sink, declared) = if unwanted {
-        (Source::Nothing, Sink::Raw, Framing::None)
-    } else {
-        framing_for(head, exchange.facts.http10, edits.is_empty())
-    };
-    let ends_with_close = sink == Sink::Raw && matches!(declared, Framing::UntilClose);
+    let decision = compression(head, exchange, policy);
+    let web = web_content_type(head, exchange);
+    let changes = web.is_some() || decision.coding().is_some();
+    // Neither form of the body has the length that was declared.
+    let length = if changes { None } else { head.content_length };
+    let framing = if changes && head.framing != Framing::None { Framing::Chunked } else { head.framing };
+    let trailers = exchange.facts.call.is_some() || edits.is_empty();
+    let (body, sink, declared) = framing_for(head, framing, exchange.facts.version, trailers);
+    let (body, declared) = if unwanted { (Source::Nothing, Framing::None) } else { (body, declared) };
+    let ends_with_close = sink == Sink::Raw && declared == Framing::UntilClose;
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
     encode::status_line(&mut out, Version::Http11, head.status, head.reason);
     encode::headers(&mut out, head.headers, |header| {
-        !matches!(header.field, Field::HopByHop | Field::Framing) && !edits.removes(header.name)
+        !matches!(header.field, Field::HopByHop | Field::Framing)
+            && !edits.removes(header.name)
+            && decision.keeps(header.name)
+            && !(web.is_some() && trunkline_grpc::web::drops_response_line(header.name))
     });
+    decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
+    if let Some((content_type, form)) = &web {
+        trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
+    }
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }
     if !tunnels {
         // RFC 9110 §8.6: no Content-Length in 204.
-        encode::framing(&mut out, declared, head.content_length.filter(|_| head.status != 204));
+        encode::framing(&mut out, declared, length.filter(|_| head.status != 204));
     }
-    connection_line(&mut out, head, tunnels, closes, exchange.facts.http10);
+    if tunnels && exchange.facts.version == Version::Http11 && head.version == Version::Http2 {
+        out.extend_from_slice(exchange.websocket_accept.as_bytes());
+    }
+    connection_line(&mut out, head, tunnels, closes, exchange.facts.version == Version::Http10);
     out.extend_from_slice(b"\r\n");
     Reply {
         status: head.status,
         head: out,
+        transform: transform_for(&body, decision, policy, web.map(|(_, form)| form)),
         body,
         sink,
         upstream_keeps: head.keep_alive && !tunnels && !unwanted,
         closes,
         tunnels,
     }
+}
+
+/// What the client is told of the body's coding, and whether it gets one.
+fn compression(head: &ResponseHead<'_, '_>, exchange: &Exchange, policy: Option<&Policy>) -> Decision {
+    policy.map_or(Decision::Untouched, |policy| {
+        policy.decide(exchange.coding, head.status, head.content_length, pairs(head))
+    })
+}
+
+/// A gRPC response for a browser: its content type, and the form that is wanted.
+fn web_content_type<'b>(head: &ResponseHead<'b, '_>, exchange: &Exchange) -> Option<(ContentType<'b>, Form)> {
+    let Some(Call::Web { wanted, .. }) = exchange.facts.call else { return None };
+    let content_type = ContentType::parse(trunkline_http::find(head.headers, "content-type")?)?;
+    Some((content_type, wanted))
+}
+
+fn transform_for(
+    body: &Source,
+    decision: Decision,
+    policy: Option<&Policy>,
+    web: Option<Form>,
+) -> Option<Transform> {
+    if body.is_done() {
+        return None;
+    }
+    match (web, decision.coding(), policy) {
+        (Some(form), ..) => Some(Transform::Web(ResponseBridge::new(form))),
+        (None, Some(coding), Some(policy)) => Transform::compress(coding, policy.levels()),
+        _ => None,
+    }
+}
+
+fn pairs<'h>(head: &'h ResponseHead<'_, '_>) -> impl Iterator<Item = (&'h str, &'h [u8])> + Clone {
+    head.headers.iter().map(|header| (header.name, header.value))
 }
 
 fn connection_line(
@@ -181,116 +292,25 @@ fn connection_line(
 
 /// Where the body comes from, how it goes out, and what the head says about it. A client of HTTP/1.0 knows no chunks: its
 /// body ends with the connection.
-fn framing_for(head: &ResponseHead<'_, '_>, http10: bool, trailers: bool) -> (Source, Sink, Framing) {
-    let (sink, declared) = if http10 {
-        (Sink::Raw, Framing::UntilClose)
-    } else {
-        (Sink::Chunked { trailers }, Framing::Chunked)
+fn framing_for(
+    head: &ResponseHead<'_, '_>,
+    framing: Framing,
+    client: Version,
+    trailers: bool,
+) -> (Source, Sink, Framing) {
+    let streams = head.version == Version::Http2;
+    let source = match head.framing {
+        Framing::None => Source::Nothing,
+        _ if streams => Source::Stream,
+        Framing::Length(length) => Source::Length(length),
+        Framing::Chunked => Source::Chunked(Box::default()),
+        Framing::UntilClose => Source::UntilClose,
     };
-    match head.framing {
-        Framing::None => (Source::Nothing, Sink::Raw, Framing::None),
-        Framing::Length(length) => (Source::Length(length), Sink::Raw, Framing::Length(length)),
-        Framing::Chunked => (Source::Chunked(Box::default()), sink, declared),
-        Framing::UntilClose => (Source::UntilClose, sink, declared),
-    }
-}
-
-impl Source {
-    pub(crate) fn is_done(&self) -> bool {
-        match self {
-            Self::Nothing | Self::Length(0) => true,
-            Self::Chunked(decoder) => decoder.is_done(),
-            Self::Length(_) | Self::UntilClose => false,
-        }
-    }
-
-    /// Moves the body bytes at the front of `block` into `out`, framed for the client.
-    pub(crate) fn transfer(
-        &mut self,
-        block: &mut Block,
-        sink: Sink,
-        out: &mut Vec<u8>,
-    ) -> Result<u64, Failure> {
-        match self {
-            Self::Nothing => Ok(0),
-            Self::Length(remaining) => {
-                let count = (*remaining).min(block.filled().len() as u64) as usize;
-                *remaining -= count as u64;
-                append(out, block.filled().get(..count).unwrap_or_default(), sink);
-                block.consume(count);
-                Ok(count as u64)
-            }
-            Self::UntilClose => {
-                let count = block.filled().len();
-                append(out, block.filled(), sink);
-                block.consume(count);
-                Ok(count as u64)
-            }
-            Self::Chunked(decoder) => transfer_chunks(decoder, block, sink, out),
-        }
-    }
-
-    /// The upstream has closed: fine only if that is how the body ends.
-    pub(crate) fn close(&mut self, sink: Sink, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if !matches!(self, Self::UntilClose) {
-            return Err(Failure::RESPONSE_TRUNCATED);
-        }
-        if sink != Sink::Raw {
-            out.extend_from_slice(b"0\r\n\r\n");
-        }
-        *self = Self::Nothing;
-        Ok(())
-    }
-}
-
-fn append(out: &mut Vec<u8>, data: &[u8], sink: Sink) {
-    if sink == Sink::Raw || data.is_empty() {
-        out.extend_from_slice(data);
-        return;
-    }
-    encode::chunk_size(out, data.len());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
-}
-
-fn transfer_chunks(
-    decoder: &mut ChunkDecoder,
-    block: &mut Block,
-    sink: Sink,
-    out: &mut Vec<u8>,
-) -> Result<u64, Failure> {
-    let mut total = 0;
-    loop {
-        let (used, piece) = decoder.decode(block.filled()).map_err(|reason| Failure {
-            status: 0,
-            ..Failure::upstream(trunkline_http::Reject::response(reason))
-        })?;
-        let finished = match piece {
-            Piece::Data(data) => {
-                total += data.len() as u64;
-                append(out, data, sink);
-                false
-            }
-            Piece::NeedMore => true,
-            Piece::End => {
-                if let Sink::Chunked { trailers } = sink {
-                    end_chunks(if trailers { decoder.trailers() } else { &[] }, out);
-                }
-                true
-            }
-        };
-        block.consume(used);
-        if finished {
-            return Ok(total);
-        }
-    }
-}
-
-/// Last chunk and trailers (RFC 9112 §7.1.2).
-pub(crate) fn end_chunks(trailers: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0\r\n");
-    if !trailers.is_empty() {
-        forwardable_trailers(trailers, |name, value| encode::header(out, name, value));
-    }
-    out.extend_from_slice(b"\r\n");
+    let (sink, declared) = match (client, framing) {
+        (Version::Http2, framing) => (Sink::Frames { trailers }, framing),
+        (_, framing @ (Framing::None | Framing::Length(_))) => (Sink::Raw, framing),
+        (Version::Http10, _) => (Sink::Raw, Framing::UntilClose),
+        (Version::Http11, _) => (Sink::Chunked { trailers }, Framing::Chunked),
+    };
+    (source, sink, declared)
 }

@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use trunkline_breaker::{Outliers, RetryBudget};
-use trunkline_filter::{Chain, Rewrite};
+use trunkline_filter::{Chain, Networks, Rewrite};
 use trunkline_http::Limits;
 use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
+use trunkline_tls::{ClientTls, ServerTls};
 
+use crate::bulkhead::Bulkhead;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
 use crate::plan;
+use crate::sides::Sides;
+use crate::tokens::Tokens;
 
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
@@ -46,19 +50,38 @@ pub(crate) struct Listener {
     pub(crate) limits: plan::ClientLimits,
     pub(crate) timeouts: plan::ClientTimeouts,
     pub(crate) forwarding: Forwarding,
+    /// `None` = plain.
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) http2: plan::Http2,
+    pub(crate) tokens: Arc<Tokens>,
+    /// `None` = connections begin with what they carry.
+    pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) reason_header: bool,
     pub(crate) access_log: bool,
     pub(crate) cells: Arc<PerWorker<ListenerCells>>,
     pub(crate) gate: Arc<Gate>,
 }
 
+/// Whose connections begin with a PROXY protocol header.
+pub(crate) struct ProxyPolicy {
+    /// Empty = everybody's.
+    pub(crate) networks: Networks,
+    /// Until the header is complete.
+    pub(crate) timeout_ms: u64,
+}
+
 pub(crate) struct Route {
     pub(crate) name: String,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) sides: Sides,
     pub(crate) chain: Chain,
     pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) compression: Option<trunkline_compress::Policy>,
+    /// Calls of browsers are translated.
+    pub(crate) grpc_web: bool,
     pub(crate) timeouts: plan::RouteTimeouts,
     pub(crate) retry: plan::Retry,
+    /// `None` = as much at once as comes.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }
@@ -68,12 +91,16 @@ pub(crate) struct Pool {
     /// Unique among all pools ever compiled; the workers' private halves are found by it.
     pub(crate) id: u64,
     pub(crate) servers: Vec<Arc<Server>>,
+    /// Of all its servers; `None` = plain.
+    pub(crate) tls: Option<Arc<ClientTls>>,
     /// Compiled once; each worker forks its own cursors from it.
     pub(crate) balancer: trunkline_balance::Balancer,
     /// `None` if the algorithm does not hash.
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// `None` = as much at once as its servers take.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.
     pub(crate) waiting: AtomicUsize,
     pub(crate) released: Notify,
@@ -92,12 +119,24 @@ pub(crate) struct Server {
     /// Unique among all servers ever compiled.
     pub(crate) id: u64,
     pub(crate) address: SocketAddr,
+    pub(crate) dial: Dial,
     pub(crate) state: Arc<trunkline_balance::Server>,
     pub(crate) check: CheckReport,
     /// The operator's word; either one keeps new requests away.
     pub(crate) enabled: AtomicBool,
     pub(crate) draining: AtomicBool,
-    pub(crate) cells: PerWorker<ServerCells>,
+    pub(crate) cells: Arc<PerWorker<ServerCells>>,
+}
+
+/// How a server is reached. Connections are kept by the server's id, which changes with this: none is used under another identity.
+pub(crate) struct Dial {
+    pub(crate) protocol: plan::Protocol,
+    /// `None` = plain.
+    pub(crate) tls: Option<Arc<ClientTls>>,
+    /// The header that goes first.
+    pub(crate) proxy: Option<plan::ProxyVersion>,
+    /// For SNI and the certificate: the configured host, or the address.
+    pub(crate) host: String,
 }
 
 impl Server {

@@ -18,6 +18,8 @@ const NEVER_MS: u64 = u64::MAX >> 1;
 /// Every deadline is queued, so that a drain finds its connection, but none for longer: the entry of a connection that has gone
 /// stays until it comes up.
 const LONGEST_MS: u64 = 60_000;
+/// Free slots kept per worker.
+const KEPT: usize = 1_024;
 
 #[derive(Debug)]
 struct Slot {
@@ -53,6 +55,9 @@ impl Ord for Entry {
 #[derive(Default)]
 pub(crate) struct Timer {
     queue: RefCell<BinaryHeap<Reverse<Entry>>>,
+    /// Slots whose deadlines have gone: their entries are still queued, so that who gets one next need not queue another. An HTTP/2
+    /// connection makes a deadline for each request.
+    free: RefCell<Vec<Rc<Slot>>>,
     /// When the driver will look again; it is woken if something earlier is queued.
     next_ms: Cell<u64>,
     earlier: Notify,
@@ -143,17 +148,14 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn new(timer: &Rc<Timer>) -> Self {
-        let slot = Slot {
-            deadline_ms: Cell::new(NEVER_MS),
-            queued_ms: Cell::new(u64::MAX),
-            waker: RefCell::new(None),
-        };
-        Self {
-            timer: Rc::clone(timer),
-            slot: Rc::new(slot),
-            step_ms: Cell::new(0),
-            limit_ms: Cell::new(NEVER_MS),
-        }
+        let slot = timer.free.borrow_mut().pop().unwrap_or_else(|| {
+            Rc::new(Slot {
+                deadline_ms: Cell::new(NEVER_MS),
+                queued_ms: Cell::new(u64::MAX),
+                waker: RefCell::new(None),
+            })
+        });
+        Self { timer: Rc::clone(timer), slot, step_ms: Cell::new(0), limit_ms: Cell::new(NEVER_MS) }
     }
 
     /// From now on no deadline is later than `at_ms`; 0 = no such limit.
@@ -195,6 +197,11 @@ impl Drop for Deadline {
     fn drop(&mut self) {
         // The entry stays queued until it comes up; without the waker it holds the task no longer.
         self.slot.waker.take();
+        self.slot.deadline_ms.set(NEVER_MS);
+        let mut free = self.timer.free.borrow_mut();
+        if free.len() < KEPT {
+            free.push(Rc::clone(&self.slot));
+        }
     }
 }
 
@@ -254,6 +261,12 @@ mod tests {
         assert!(!expired(&deadline));
         assert_eq!(timer.queue.borrow().len(), 1);
         drop(deadline);
+        let next = Deadline::new(&timer);
+        next.arm(1_000 + LONGEST_MS, 0);
+        assert_eq!(timer.queue.borrow().len(), 1, "the next one takes the entry over");
+        timer.free.take();
+        drop(next);
+        timer.free.take();
         timer.fire(1_000 + 2 * LONGEST_MS);
         assert!(timer.queue.borrow().is_empty());
     }

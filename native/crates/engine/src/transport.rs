@@ -1,7 +1,6 @@
-//! A connection's bytes: non-blocking reads and writes that wait with a deadline. TLS will be a second kind of transport here; nothing above
-//! this file knows what carries the bytes.
+//! A connection's bytes, plain or in TLS: non-blocking reads and writes. Nothing above this file knows which of both it is, but for
+//! `splice`, which needs the bare socket.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -11,35 +10,55 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::block::Block;
+use crate::secure::{Secure, clear_readiness};
 use crate::timer::Deadline;
 
-#[derive(Debug)]
 pub(crate) struct Transport {
     stream: TcpStream,
+    secure: Option<Box<Secure>>,
 }
 
 impl Transport {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         // A proxy writes whole messages; waiting for more to fill a packet (Nagle) only adds delay.
         stream.set_nodelay(true)?;
-        Ok(Self { stream })
+        Ok(Self { stream, secure: None })
     }
 
-    /// For operations of the kernel between two descriptors.
+    /// What follows is in TLS.
+    pub(crate) fn with_tls(mut self, session: trunkline_tls::Session) -> Self {
+        self.secure = Some(Box::new(Secure::new(session)));
+        self
+    }
+
+    pub(crate) fn secure(&self) -> Option<&Secure> {
+        self.secure.as_deref()
+    }
+
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// Ready when the handshake is complete; at once without TLS.
+    pub(crate) fn poll_handshake(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), crate::secure::Broken>> {
+        self.secure().map_or(Poll::Ready(Ok(())), |secure| secure.poll_handshake(&self.stream, context))
     }
 
     /// One read. A short read means that the socket is empty: readiness is cleared at once, which saves the `EAGAIN` read that would
     /// follow. New bytes or a FIN after it make a new edge.
     pub(crate) fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(secure) = self.secure() {
+            return secure.poll_read(&self.stream, context, buffer);
+        }
         loop {
             std::task::ready!(self.stream.poll_read_ready(context))?;
             match self.stream.try_read(buffer) {
                 Ok(count) => {
                     if count > 0 && count < buffer.len() {
-                        self.clear(Interest::READABLE);
+                        clear_readiness(&self.stream, Interest::READABLE);
                     }
                     return Poll::Ready(Ok(count));
                 }
@@ -50,6 +69,9 @@ impl Transport {
     }
 
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.secure().is_some_and(Secure::holds_plain) {
+            return Poll::Ready(Ok(()));
+        }
         self.stream.poll_read_ready(context)
     }
 
@@ -59,6 +81,9 @@ impl Transport {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(secure) = self.secure() {
+            return secure.poll_write(&self.stream, context, slices);
+        }
         loop {
             std::task::ready!(self.stream.poll_write_ready(context))?;
             let written = match slices {
@@ -72,32 +97,23 @@ impl Transport {
         }
     }
 
-    fn clear(&self, interest: Interest) {
-        // try_io clears the readiness when the operation says that it would block; no system call is made.
-        let _ = self.stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    }
-
-    /// Waits until there is something to read, and only then borrows a block for it; 10 000 quiet connections hold none. The end of
-    /// the stream is an error.
-    pub(crate) fn poll_block(&self, context: &mut Context<'_>) -> Poll<io::Result<Block>> {
-        std::task::ready!(self.poll_readable(context))?;
-        let mut block = Block::ordinary();
-        let count = std::task::ready!(self.poll_read(context, block.spare()))?;
-        block.advance(count);
-        Poll::Ready(if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(block) })
+    /// Ready when everything written is with the kernel.
+    pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.secure().map_or(Poll::Ready(Ok(())), |secure| secure.poll_flush(&self.stream, context))
     }
 
     /// True if an idle connection can still be used: nothing to read means open and quiet. The event loop has noted a FIN, a reset or
     /// stray bytes; the kernel is only asked when there is a note, which may be old: a read that exactly filled its buffer leaves one.
     pub(crate) fn is_quiet(&self) -> bool {
-        matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.secure().is_none_or(Secure::is_empty)
+            && matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Ready once the peer has reset the connection. Bytes or a half-close that came before hide it: both are legal while an answer
     /// is awaited.
     pub(crate) fn poll_reset(&self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.poll_readable(context).is_pending() {
+            if self.stream.poll_read_ready(context).is_pending() {
                 return Poll::Pending;
             }
             match self.peek() {
@@ -115,72 +131,31 @@ impl Transport {
         self.stream.try_io(Interest::READABLE, || socket.peek(&mut [MaybeUninit::uninit()]))
     }
 
-    /// Reads some bytes; 0 = the peer has finished sending.
-    pub(crate) async fn read(&self, buffer: &mut [u8], deadline: &Deadline) -> io::Result<usize> {
-        poll_fn(|context| match self.poll_read(context, buffer) {
-            Poll::Pending => expire(deadline, context),
-            done @ Poll::Ready(_) => done,
-        })
-        .await
-    }
-
-    /// Waits until a read would not block.
-    pub(crate) async fn readable(&self, deadline: &Deadline) -> io::Result<()> {
-        poll_fn(|context| match self.poll_readable(context) {
-            Poll::Pending => expire(deadline, context),
-            done @ Poll::Ready(_) => done,
-        })
-        .await
-    }
-
     /// Writes what fits without waiting.
     pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.secure.is_some() {
+            return Ok(0);
+        }
         match self.stream.try_write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             done => done,
         }
     }
 
-    /// Writes everything; the deadline is for each step.
-    pub(crate) async fn write_all(&self, mut bytes: &[u8], deadline: &Deadline) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let count = self.write(&[IoSlice::new(bytes)], deadline).await?;
-            bytes = bytes.get(count..).unwrap_or_default();
-            if !bytes.is_empty() {
-                deadline.restart();
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes all the slices.
-    pub(crate) async fn write_all_vectored(
-        &self,
-        mut slices: &mut [IoSlice<'_>],
-        deadline: &Deadline,
-    ) -> io::Result<()> {
-        while !slices.is_empty() {
-            let count = self.write(slices, deadline).await?;
-            IoSlice::advance_slices(&mut slices, count);
-            if !slices.is_empty() {
-                deadline.restart();
-            }
-        }
-        Ok(())
-    }
-
-    async fn write(&self, slices: &[IoSlice<'_>], deadline: &Deadline) -> io::Result<usize> {
-        let written = poll_fn(|context| match self.poll_write(context, slices) {
-            Poll::Pending => expire(deadline, context),
-            done @ Poll::Ready(_) => done,
-        })
-        .await?;
-        if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
-    }
-
     /// Says that we will send no more.
     pub(crate) fn finish(&self) {
+        if let Some(secure) = self.secure() {
+            secure.close(&self.stream);
+        }
         let _ = socket2::SockRef::from(&self.stream).shutdown(Shutdown::Write);
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        if let Some(secure) = self.secure() {
+            secure.close(&self.stream);
+        }
     }
 }
 

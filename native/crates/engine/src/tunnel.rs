@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::block::Block;
 use crate::clock;
 use crate::timer::Deadline;
-use crate::transport::Transport;
+use crate::wire::Wire;
 
 /// Bytes that went through.
 pub(crate) struct Carried {
@@ -21,8 +21,8 @@ pub(crate) struct Carried {
 /// Carries bytes until both directions have ended, one has failed, or nothing moved for `idle_ms`. A direction that ends is passed on
 /// as a half-close. `early` came from the client, `rest` from the server, behind their heads.
 pub(crate) async fn run(
-    client: &Transport,
-    server: &Transport,
+    client: &Wire,
+    server: &Wire,
     early: Block,
     rest: Block,
     deadline: &Deadline,
@@ -55,13 +55,7 @@ struct Idle<'i> {
     idle_ms: u64,
 }
 
-async fn carry(
-    from: &Transport,
-    to: &Transport,
-    first: Block,
-    idle: &Idle<'_>,
-    bytes: &Cell<u64>,
-) -> io::Result<()> {
+async fn carry(from: &Wire, to: &Wire, first: Block, idle: &Idle<'_>, bytes: &Cell<u64>) -> io::Result<()> {
     let mut held = Some(first).filter(|block| !block.is_empty());
     loop {
         if let Some(block) = held.take() {

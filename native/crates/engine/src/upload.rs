@@ -7,19 +7,21 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
-use trunkline_http::chunk::{ChunkDecoder, Piece};
-use trunkline_http::{Framing, Reject, encode};
+use trunkline_grpc::RequestBridge;
+use trunkline_http::{Framing, Reject};
 
-use crate::block::Block;
+use crate::block::{Block, Text};
+use crate::body::{self, Sink, Source};
 use crate::clock;
 use crate::failure::{Failure, Side};
 use crate::forward::{Journey, Miss};
+use crate::h2::Stream;
 use crate::relay::Relayed;
-use crate::reply::end_chunks;
 use crate::settle::Tally;
 use crate::timer::Deadline;
-use crate::transport::Transport;
+use crate::transform::Transform;
 use crate::upstream::{Connection, Lease};
+use crate::wire::Wire;
 
 /// The direction from the client, seen from both.
 #[derive(Default)]
@@ -34,7 +36,7 @@ pub(crate) struct Progress {
 
 struct Upload<'u, 'j> {
     journey: &'u Journey<'j>,
-    upstream: &'u Transport,
+    upstream: &'u Wire,
     deadline: Deadline,
 }
 
@@ -51,7 +53,7 @@ impl Journey<'_> {
     ) -> Result<Relayed, Miss> {
         self.send(connection, tally.chosen_ns).await.map_err(Miss::committed)?;
         let deadline = Deadline::new(&self.client.worker.timer);
-        let upload = Upload { journey: self, upstream: &connection.transport, deadline };
+        let upload = Upload { journey: self, upstream: &connection.wire, deadline };
         let mut up = pin!(upload.run(block));
         let mut up_over = false;
         let mut down = pin!(async {
@@ -78,10 +80,14 @@ impl Journey<'_> {
 
 impl Upload<'_, '_> {
     async fn run(&self, block: &mut Block) -> Result<(), Failure> {
-        match self.journey.exchange.pending {
-            Framing::Length(length) => self.length(block, length).await,
-            Framing::Chunked => self.chunked(block).await,
-            Framing::None | Framing::UntilClose => Ok(()),
+        match (self.journey.exchange.pending, &self.journey.client.wire) {
+            (Framing::None | Framing::UntilClose, _) => Ok(()),
+            (_, Wire::Http2(stream)) => self.stream(stream).await,
+            (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
+                self.length(block, length).await
+            }
+            (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
+            (Framing::Chunked, _) => self.framed(block, Source::Chunked(Box::default())).await,
         }
     }
 
@@ -90,39 +96,117 @@ impl Upload<'_, '_> {
         let mut source = &mut *block;
         loop {
             let here = (source.filled().len() as u64).min(remaining) as usize;
-            self.pass_on(source.filled().get(..here).unwrap_or_default(), here).await?;
+            self.pass_on(source.filled().get(..here).unwrap_or_default(), here as u64).await?;
             source.consume(here);
             remaining -= here as u64;
             if remaining == 0 {
+                self.upstream.end(&[]);
                 return Ok(());
             }
             // Everything in the client's block is passed on; the rest comes in large pieces, never more than the body.
             large = Block::large();
             source = &mut large;
             let room = source.spare().len().min(usize::try_from(remaining).unwrap_or(usize::MAX));
-            self.receive(source, room).await?;
+            if self.receive(source, room).await? == 0 {
+                return Err(Failure::CLIENT_CLOSED);
+            }
         }
     }
 
-    async fn chunked(&self, block: &mut Block) -> Result<(), Failure> {
-        let mut decoder = ChunkDecoder::default();
-        let mut out = Vec::new();
+    /// A body that is taken apart and framed anew.
+    async fn framed(&self, block: &mut Block, mut source: Source) -> Result<(), Failure> {
+        let (mut out, mut transform) = (Vec::new(), self.transform());
         loop {
-            let data = reframe(&mut decoder, block, self.journey.exchange.trailers, &mut out)?;
-            self.pass_on(&out, data).await?;
-            out.clear();
-            if decoder.is_done() {
+            self.transfer(&mut source, &mut transform, block, &mut out).await?;
+            if source.is_done() {
+                self.end(&source);
                 return Ok(());
             }
             block.clear();
-            let room = block.spare().len();
-            self.receive(block, room).await?;
+            let room = match source {
+                Source::Length(remaining) => usize::try_from(remaining).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            };
+            let room = block.spare().len().min(room);
+            if self.receive(block, room).await? == 0 {
+                return Err(Failure::CLIENT_CLOSED);
+            }
         }
     }
 
-    async fn pass_on(&self, bytes: &[u8], data: usize) -> Result<(), Failure> {
+    /// The body of a request on a stream.
+    async fn stream(&self, stream: &Stream) -> Result<(), Failure> {
+        let mut source = Source::Stream;
+        let (mut out, mut transform) = (Vec::new(), self.transform());
+        while !source.is_done() {
+            let mut block = Block::ordinary();
+            let room = block.spare().len();
+            if self.receive(&mut block, room).await? == 0 {
+                source.close(stream.trailers());
+            }
+            self.transfer(&mut source, &mut transform, &mut block, &mut out).await?;
+        }
+        self.end(&source);
+        Ok(())
+    }
+
+    /// Passes on what is here, framed for the server.
+    async fn transfer(
+        &self,
+        source: &mut Source,
+        transform: &mut Option<Transform>,
+        block: &mut Block,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let sink = self.sink();
+        let fault = |reason| Failure::client(Reject::request(reason));
+        let moved = match transform {
+            None => source.transfer(block, sink, out).map_err(fault)?,
+            Some(transform) => {
+                let mut written = Text::take();
+                let moved = source.transfer(block, Sink::Raw, &mut written).map_err(fault)?;
+                transform.push(&written, out)?;
+                if source.is_done() {
+                    transform.finish(&[], out)?;
+                }
+                moved
+            }
+        };
+        if source.is_done() {
+            sink.end(source.trailers(), out);
+        }
+        self.pass_on(out, moved).await?;
+        out.clear();
+        Ok(())
+    }
+
+    fn transform(&self) -> Option<Transform> {
+        let form = self.journey.exchange.facts.web_form()?;
+        Some(Transform::FromWeb(RequestBridge::new(form)))
+    }
+
+    fn sink(&self) -> Sink {
+        let exchange = self.journey.exchange;
+        match (self.upstream, exchange.pending) {
+            (Wire::Http2(_), _) => Sink::Frames { trailers: exchange.trailers },
+            (_, Framing::Length(_)) => Sink::Raw,
+            _ => Sink::Chunked { trailers: exchange.trailers },
+        }
+    }
+
+    /// A server on a stream is told that the request is complete.
+    fn end(&self, source: &Source) {
+        let mut lines = Text::take();
+        if self.journey.exchange.trailers {
+            body::forwardable(source.trailers(), &mut lines);
+        }
+        self.upstream.end(&lines);
+    }
+
+    /// `data` of the bytes are the body's.
+    async fn pass_on(&self, bytes: &[u8], data: u64) -> Result<(), Failure> {
         let progress = &self.journey.progress;
-        let total = progress.bytes.get() + data as u64;
+        let total = progress.bytes.get() + data;
         if total > self.journey.exchange.body_limit {
             return Err(Failure::BODY_TOO_LARGE);
         }
@@ -132,14 +216,14 @@ impl Upload<'_, '_> {
         Ok(())
     }
 
-    async fn receive(&self, block: &mut Block, room: usize) -> Result<(), Failure> {
+    /// 0 = the client has finished sending.
+    async fn receive(&self, block: &mut Block, room: usize) -> Result<usize, Failure> {
         self.rearm();
         let spare = block.spare().get_mut(..room).unwrap_or_default();
-        match self.journey.client.transport.read(spare, &self.deadline).await {
-            Ok(0) => Err(Failure::CLIENT_CLOSED),
+        match self.journey.client.wire.read(spare, &self.deadline).await {
             Ok(count) => {
                 block.advance(count);
-                Ok(())
+                Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Failure::BODY_TIMEOUT),
             Err(_) => Err(Failure::CLIENT_CLOSED),
@@ -152,38 +236,6 @@ impl Upload<'_, '_> {
         self.deadline.arm(now_ms, self.journey.client.listener.timeouts.body_idle_ms);
         if !self.journey.progress.answered.get() {
             self.journey.client.deadline.arm(now_ms, self.journey.route.timeouts.response_head_ms);
-        }
-    }
-}
-
-/// Takes the chunks in `block` apart and frames them anew; returns how many body bytes there were.
-fn reframe(
-    decoder: &mut ChunkDecoder,
-    block: &mut Block,
-    trailers: bool,
-    out: &mut Vec<u8>,
-) -> Result<usize, Failure> {
-    let mut total = 0;
-    loop {
-        let (used, piece) =
-            decoder.decode(block.filled()).map_err(|reason| Failure::client(Reject::request(reason)))?;
-        let go_on = match piece {
-            Piece::Data(data) => {
-                total += data.len();
-                encode::chunk_size(out, data.len());
-                out.extend_from_slice(data);
-                out.extend_from_slice(b"\r\n");
-                true
-            }
-            Piece::NeedMore => false,
-            Piece::End => {
-                end_chunks(if trailers { decoder.trailers() } else { &[] }, out);
-                false
-            }
-        };
-        block.consume(used);
-        if !go_on {
-            return Ok(total);
         }
     }
 }

@@ -1,20 +1,30 @@
 //! A worker's half of the pools: its schedulers' cursors and its idle connections. Nothing here is shared with other workers.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use trunkline_balance::{Balancer, Standing};
+use trunkline_http::Answers;
 
 use crate::cells::ServerCells;
 use crate::clock;
 use crate::failure::Failure;
-use crate::plan::KeepAlive;
+use crate::forwarding::Peer;
+use crate::h2::{self, Link, Stream};
+use crate::plan::{self, KeepAlive};
+use crate::proxy;
+use crate::secure::Broken;
 use crate::snapshot::{Pool, Server};
 use crate::transport::{Transport, is_starved, limit_unsent};
+use crate::wire::Wire;
+use crate::worker::Worker;
 
 pub(crate) struct LocalPool {
     pub(crate) pool: Arc<Pool>,
@@ -78,11 +88,22 @@ pub(crate) struct LocalServer {
     pub(crate) server: Arc<Server>,
     worker: usize,
     idle: RefCell<Vec<Connection>>,
+    /// Connections of HTTP/2, which many requests share.
+    links: RefCell<Vec<Rc<Link>>>,
+    /// A further one is being made; who waits for it is told how it went.
+    connecting: RefCell<Option<Rc<Attempt>>>,
 }
 
-/// An open connection to a server.
+/// One try to connect, for all requests that would like to share the connection.
+#[derive(Default)]
+struct Attempt {
+    outcome: Cell<Option<Result<(), Failure>>>,
+    over: Notify,
+}
+
+/// An open connection to a server, or a stream of one.
 pub(crate) struct Connection {
-    pub(crate) transport: Transport,
+    pub(crate) wire: Wire,
     served: u32,
     /// Kept until then.
     idle_until_ms: u64,
@@ -90,19 +111,35 @@ pub(crate) struct Connection {
 
 impl LocalServer {
     pub(crate) fn new(server: &Arc<Server>, worker: usize) -> Self {
-        Self { server: Arc::clone(server), worker, idle: RefCell::new(Vec::new()) }
+        Self {
+            server: Arc::clone(server),
+            worker,
+            idle: RefCell::default(),
+            links: RefCell::default(),
+            connecting: RefCell::default(),
+        }
     }
 
     pub(crate) fn cells(&self) -> &ServerCells {
         self.server.cells.get(self.worker)
     }
 
-    /// The idle connection that was used last, if it is still open and quiet: it is the one whose memory and TCP state are warm.
-    pub(crate) fn reuse(&self) -> Option<Connection> {
+    fn speaks_http2(&self) -> bool {
+        self.server.dial.protocol == plan::Protocol::Http2
+    }
+
+    /// The idle connection that was used last, if it is still open and quiet: it is the one whose memory and TCP state are warm. Of
+    /// HTTP/2, a stream of a connection with room; `answers` tells what its response will look like.
+    pub(crate) fn reuse(&self, answers: Answers) -> Option<Connection> {
+        if self.speaks_http2() {
+            let link = self.links.borrow().iter().find(|link| link.can_open()).map(Rc::clone)?;
+            self.cells().reuses.inc();
+            return Some(Connection::new(Wire::Http2(Stream::opening(&link, answers))));
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.pop() {
             self.cells().idle.dec();
-            if connection.transport.is_quiet() {
+            if connection.wire.is_quiet() {
                 self.cells().reuses.inc();
                 return Some(connection);
             }
@@ -110,31 +147,101 @@ impl LocalServer {
         None
     }
 
-    pub(crate) async fn connect(&self, timeout_ms: u64) -> Result<Connection, Failure> {
-        let connecting = TcpStream::connect(self.server.address);
-        let limit =
-            if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
-        let stream = match tokio::time::timeout(limit, connecting).await {
-            Ok(Ok(stream)) => limit_unsent(&stream).and_then(|()| Transport::new(stream)),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        match stream {
-            Ok(transport) => {
-                self.cells().connects.inc();
-                Ok(Connection { transport, served: 0, idle_until_ms: 0 })
+    /// A new connection, or a stream of one that is made for all who wait.
+    pub(crate) async fn connect(
+        &self,
+        worker: &Rc<Worker>,
+        timeout_ms: u64,
+        peer: &Peer,
+        answers: Answers,
+    ) -> Result<Connection, Failure> {
+        if !self.speaks_http2() {
+            let transport = self.dial(timeout_ms, peer).await?;
+            return Ok(Connection::new(Wire::Http1(transport)));
+        }
+        loop {
+            let attempt = self.connecting.borrow().clone();
+            match attempt {
+                Some(attempt) => attempt.wait().await?,
+                None => self.link(worker, timeout_ms, peer).await?,
             }
-            Err(error) => {
-                self.cells().connect_failures.inc();
-                Err(connect_failure(&error))
+            if let Some(connection) = self.reuse(answers) {
+                return Ok(connection);
             }
         }
+    }
+
+    /// Makes a connection that streams share.
+    async fn link(&self, worker: &Rc<Worker>, timeout_ms: u64, peer: &Peer) -> Result<(), Failure> {
+        let attempt = Rc::new(Attempt::default());
+        let announced = Announced { server: self, attempt: Rc::clone(&attempt) };
+        self.connecting.replace(Some(attempt));
+        let dialled = self.dial(timeout_ms, peer).await;
+        let outcome = dialled.map(|transport| {
+            let codec = trunkline_http2::Connection::client(h2::upstream_settings(), h2::upstream_limits());
+            self.links.borrow_mut().push(Link::connect(worker, transport, codec));
+        });
+        announced.attempt.outcome.set(Some(outcome));
+        outcome
+    }
+
+    /// Connects, says who the client is where that is wanted, and agrees on TLS.
+    async fn dial(&self, timeout_ms: u64, peer: &Peer) -> Result<Transport, Failure> {
+        let limit =
+            if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
+        let dialled = match tokio::time::timeout(limit, self.dial_at_leisure(peer)).await {
+            Ok(dialled) => dialled,
+            Err(_) => Err(Failure::CONNECT_TIMEOUT),
+        };
+        let cells = self.cells();
+        if dialled.is_ok() {
+            cells.connects.inc()
+        } else {
+            cells.connect_failures.inc()
+        }
+        dialled
+    }
+
+    async fn dial_at_leisure(&self, peer: &Peer) -> Result<Transport, Failure> {
+        let stream =
+            TcpStream::connect(self.server.address).await.map_err(|error| connect_failure(&error))?;
+        let limited = limit_unsent(&stream).and_then(|()| Transport::new(stream));
+        let mut transport = limited.map_err(|error| connect_failure(&error))?;
+        let dial = &self.server.dial;
+        if let Some(version) = dial.proxy {
+            let header = proxy::header(version, peer);
+            // A fresh socket's buffer takes it whole.
+            let sent = transport.write_now(&header).is_ok_and(|count| count == header.len());
+            if !sent {
+                return Err(Failure::CONNECT_FAILED);
+            }
+        }
+        if let Some(tls) = &dial.tls {
+            let session = tls.session(&dial.host).map_err(|error| tls_failure(&error))?;
+            transport = transport.with_tls(session);
+            self.agree(&transport).await?;
+        }
+        Ok(transport)
+    }
+
+    async fn agree(&self, transport: &Transport) -> Result<(), Failure> {
+        let Some(secure) = transport.secure() else { return Ok(()) };
+        secure.greet().map_err(|error| tls_failure(&error))?;
+        let agreed = poll_fn(|context| transport.poll_handshake(context)).await;
+        agreed.map_err(|broken| match broken {
+            Broken::Io(_) => Failure::CONNECT_FAILED,
+            Broken::Tls(error) => tls_failure(&error),
+        })?;
+        let spoken = secure.with_session(|session| session.alpn() == Some(b"h2"));
+        if self.speaks_http2() && !spoken { Err(Failure::WRONG_PROTOCOL) } else { Ok(()) }
     }
 
     /// Keeps a connection for the next request, within the limits; the oldest makes room.
     pub(crate) fn keep(&self, mut connection: Connection, limits: &KeepAlive, now_ms: u64) {
         connection.served += 1;
-        if limits.idle == 0 || (limits.requests > 0 && connection.served >= limits.requests) {
+        // One that began with a client's name is that client's alone.
+        let bound = self.server.dial.proxy.is_some() || connection.wire.stream().is_some();
+        if bound || limits.idle == 0 || (limits.requests > 0 && connection.served >= limits.requests) {
             return;
         }
         connection.idle_until_ms = now_ms.saturating_add(limits.idle_timeout_ms);
@@ -148,9 +255,16 @@ impl LocalServer {
     }
 
     /// Closes what has been idle for too long or was closed by the server.
-    pub(crate) fn sweep(&self, now_ms: u64) {
+    pub(crate) fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
+        self.links.borrow_mut().retain(|link| {
+            let idle = link.idle_ms(now_ms).is_some_and(|idle_ms| idle_ms >= idle_timeout_ms);
+            if idle {
+                link.close();
+            }
+            !idle && !link.is_over()
+        });
         self.idle.borrow_mut().retain(|connection| {
-            let keep = now_ms < connection.idle_until_ms && connection.transport.is_quiet();
+            let keep = now_ms < connection.idle_until_ms && connection.wire.is_quiet();
             if !keep {
                 self.cells().idle.dec();
             }
@@ -162,6 +276,52 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         self.idle.borrow().iter().for_each(|_| self.cells().idle.dec());
+        self.links.borrow().iter().for_each(|link| link.close());
+    }
+}
+
+impl Connection {
+    fn new(wire: Wire) -> Self {
+        Self { wire, served: 0, idle_until_ms: 0 }
+    }
+}
+
+impl Attempt {
+    async fn wait(&self) -> Result<(), Failure> {
+        let mut over = pin!(self.over.notified());
+        over.as_mut().enable();
+        if self.outcome.get().is_none() {
+            over.await;
+        }
+        // Nobody's fault: who made the attempt has given up, and the next one begins.
+        self.outcome.get().unwrap_or(Ok(()))
+    }
+}
+
+/// Ends an attempt, whatever becomes of who made it.
+struct Announced<'s> {
+    server: &'s LocalServer,
+    attempt: Rc<Attempt>,
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.server.connecting.take();
+        self.attempt.over.notify_waiters();
+    }
+}
+
+fn tls_failure(error: &trunkline_tls::Error) -> Failure {
+    Failure { status: 502, reason: upstream_reason(error), side: crate::failure::Side::Upstream }
+}
+
+/// Under names of their own: what is wrong is at the other edge.
+fn upstream_reason(error: &trunkline_tls::Error) -> &'static str {
+    match error {
+        trunkline_tls::Error::BadServerCertificate(_) | trunkline_tls::Error::BadServerName => {
+            "upstream_bad_certificate"
+        }
+        _ => "upstream_tls_failed",
     }
 }
 

@@ -149,10 +149,18 @@ impl Worker {
             if let Some(log) = self.log.borrow_mut().as_mut() {
                 log.flush_if_due(now_ns);
             }
-            self.servers.borrow().values().for_each(|server| server.sweep(now_ns / 1_000_000));
+            self.sweep(now_ns / 1_000_000);
             if self.is_draining() {
                 self.timer.wake_all();
             }
+        }
+    }
+
+    /// Closes connections to servers that were idle for too long.
+    fn sweep(&self, now_ms: u64) {
+        for pool in self.pools.borrow().values() {
+            let idle_timeout_ms = pool.pool.plan.keep_alive.idle_timeout_ms;
+            pool.servers.iter().for_each(|server| server.sweep(now_ms, idle_timeout_ms));
         }
     }
 

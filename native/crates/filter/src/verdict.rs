@@ -61,6 +61,12 @@ impl Refusal {
         }
     }
 
+    /// 200 with a text.
+    pub fn text(body: Vec<u8>) -> Self {
+        let content = FixedContent { content_type: "text/plain".to_owned(), body };
+        Self::fixed(200, Reason::Responded, &Arc::new(content))
+    }
+
     pub(crate) fn fixed(status: u16, reason: Reason, content: &Arc<FixedContent>) -> Self {
         Self { status, reason, content: Content::Fixed(Arc::clone(content)) }
     }

@@ -158,7 +158,7 @@ pub fn forwardable_trailers(section: &[u8], mut visit: impl FnMut(&str, &[u8])) 
     if let Ok(httparse::Status::Complete((_, trailers))) = httparse::parse_headers(section, &mut slots) {
         let allowed = |name: &str| {
             crate::fields::classify(name) == crate::head::Field::Other
-                && !FORBIDDEN_TRAILERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
+                && !FORBIDDEN_TRAILERS.iter().any(|forbidden| crate::fields::reads_as(name, forbidden))
         };
         trailers
             .iter()

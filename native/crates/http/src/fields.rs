@@ -2,20 +2,27 @@
 
 use crate::head::{Field, Header};
 
-/// Classifies a header name. One with `_` that some servers read as a name that means something here (CGI and WSGI make the same
-/// variable of `X_Forwarded_For` and `X-Forwarded-For`) is not passed on.
+/// Classifies a header name. One that some servers read as a name that means something here is not passed on: CGI and WSGI make
+/// the same variable of `X_Forwarded_For` and `X-Forwarded-For`, lighttpd also of `X.Forwarded.For` and `X!Forwarded!For`.
 pub fn classify(name: &str) -> Field {
     match known(name) {
-        Field::Other if name.contains('_') && known(&name.replace('_', "-")) != Field::Other => {
-            Field::HopByHop
-        }
-        field => field,
+        Some((known, field)) if name.eq_ignore_ascii_case(known) => field,
+        Some(_) => Field::HopByHop,
+        None => Field::Other,
     }
 }
 
+/// True if a server may take `name` for `known` (in lower case), because it makes one sign of all that are no letters or digits.
+pub(crate) fn reads_as(name: &str, known: &str) -> bool {
+    name.len() == known.len()
+        && name.bytes().zip(known.bytes()).all(|(byte, wanted)| {
+            byte.to_ascii_lowercase() == wanted || (wanted == b'-' && !byte.is_ascii_alphanumeric())
+        })
+}
+
 /// RFC 9110 §7.6.1 has the hop-by-hop ones.
-fn known(name: &str) -> Field {
-    let candidates: &[(&str, Field)] = match name.len() {
+fn known(name: &str) -> Option<(&'static str, Field)> {
+    let candidates: &[(&'static str, Field)] = match name.len() {
         2 => &[("te", Field::HopByHop)],
         3 => &[("via", Field::Via)],
         4 => &[("host", Field::Host)],
@@ -40,18 +47,16 @@ fn known(name: &str) -> Field {
             ("proxy-connection", Field::HopByHop),
         ],
         17 => &[("transfer-encoding", Field::Framing), ("x-forwarded-proto", Field::Forwarding)],
+        23 => &[("x-forwarded-client-cert", Field::Claim)],
         18 => &[
             ("proxy-authenticate", Field::HopByHop),
             ("x-forwarded-server", Field::Claim),
             ("x-forwarded-prefix", Field::Claim),
         ],
         19 => &[("proxy-authorization", Field::HopByHop)],
-        _ => return Field::Other,
+        _ => return None,
     };
-    candidates
-        .iter()
-        .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        .map_or(Field::Other, |(_, field)| *field)
+    candidates.iter().find(|(known, _)| reads_as(name, known)).copied()
 }
 
 /// Calls `visit` for each member of a comma-separated list, white space trimmed, empty members left out (RFC 9110 §5.6.1).
@@ -82,4 +87,32 @@ pub fn content_length(value: &[u8]) -> Option<u64> {
         byte.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')))
     })?;
     i64::try_from(length).is_ok().then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_servers_take_for_known_ones_end_here() {
+        for name in ["X_Forwarded_For", "X.Forwarded-For", "x!real!ip", "Content.Length", "TRANSFER_ENCODING"]
+        {
+            assert_eq!(classify(name), Field::HopByHop, "{name}");
+        }
+    }
+
+    #[test]
+    fn known_names_in_any_case() {
+        for (name, field) in [
+            ("VIA", Field::Via),
+            ("x-FORWARDED-for", Field::Forwarding),
+            ("x-real-ip", Field::Claim),
+            ("Content-Length", Field::Framing),
+            ("XaForwarded-For", Field::Other),
+            ("X_Stay", Field::Other),
+            ("Hos.", Field::Other),
+        ] {
+            assert_eq!(classify(name), field, "{name}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! The parsed head of a message: slices into the read buffer, nothing owned.
 
 /// HTTP version; this codec speaks major version 1 only, `Http2` is what trunkline-http2 fills in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Version {
     Http10,
+    #[default]
     Http11,
     Http2,
 }

@@ -267,7 +267,8 @@ fn strike_nominated(headers: &mut HeaderBuffer<'_>) {
     fields::strike_named(headers, &named);
 }
 
-/// `chunked` alone is accepted; another coding is 501, a malformed list 400 (RFC 9112 §6.1).
+/// `chunked` alone is accepted. With another coding before it the end of the body could be found: 501 (RFC 9112 §6.1); else it
+/// could not, or the list is malformed: 400 (§6.3).
 pub(crate) fn check_chunked(value: &[u8]) -> Result<(), Reason> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
@@ -276,13 +277,13 @@ pub(crate) fn check_chunked(value: &[u8]) -> Result<(), Reason> {
     let tokens = lower.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let well_formed =
         tokens.clone().all(|token| !token.is_empty() && token.iter().copied().all(lines::is_token));
-    let mentions_chunked = tokens.clone().any(|token| token == b"chunked");
     let final_chunked = tokens.clone().next_back() == Some(b"chunked")
         && tokens.filter(|token| *token == b"chunked").count() == 1;
-    match (well_formed, mentions_chunked, final_chunked) {
-        (true, false, _) | (true, true, true) => Err(Reason::UnknownTransferEncoding),
-        _ => Err(Reason::BadTransferEncoding),
-    }
+    Err(if well_formed && final_chunked {
+        Reason::UnknownTransferEncoding
+    } else {
+        Reason::BadTransferEncoding
+    })
 }
 
 /// Names the fault of a head that httparse refused; `None` = the line at fault is not complete yet. Judging whole lines makes

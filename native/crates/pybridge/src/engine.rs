@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use trunkline_engine::{Applied, ApplyError, PlanError as Mistake, Question};
 
 use crate::error::PlanError;
@@ -92,6 +92,27 @@ impl Engine {
         Err(PyLookupError::new_err(format!("no server {server:?} in a pool {pool:?}")))
     }
 
+    /// Answers HTTP-01 challenges, before any route: JSON of key authorizations by token. What was answered before is forgotten.
+    ///
+    /// Raises:
+    ///     ValueError: That is no such JSON.
+    fn set_challenges(&self, challenges: &[u8]) -> PyResult<()> {
+        self.0.set_challenges(from_json(challenges)?);
+        Ok(())
+    }
+
+    /// Answers TLS-ALPN-01 challenges: JSON of `{"certificate": PEM, "key": PEM}` by host name. What was answered before is forgotten.
+    ///
+    /// Raises:
+    ///     ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
+    fn set_challenge_certificates(&self, certificates: &[u8]) -> PyResult<()> {
+        let problems = self.0.set_challenge_certificates(&from_json(certificates)?);
+        problems.map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            PyValueError::new_err(texts.join("; "))
+        })
+    }
+
     /// Whether every listener of the plan accepts connections.
     fn listeners_ready(&self) -> bool {
         self.0.listeners_ready()
@@ -155,6 +176,10 @@ impl Engine {
         })?;
         self.0.apply(plan, bind)
     }
+}
+
+fn from_json<T: DeserializeOwned>(text: &[u8]) -> PyResult<T> {
+    serde_json::from_slice(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 fn json<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyBytes>> {

@@ -1,0 +1,530 @@
+//! What a connection's task shares with its streams, and the task itself.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use ahash::AHashMap;
+use trunkline_http::Answers;
+use trunkline_http2::{Connection, ConnectionError, ErrorCode, Event, Fields, Gone};
+
+use super::front::Front;
+use super::lines;
+use super::slot::{Reset, Slot};
+use crate::block::Block;
+use crate::clock;
+use crate::timer::Deadline;
+use crate::transport::{Transport, expire};
+use crate::worker::Worker;
+
+/// Streams wait when so much of their output has not left …
+pub(crate) const OUTPUT_HIGH: usize = 128 * 1024;
+/// … and go on when it is down to this.
+const OUTPUT_LOW: usize = 32 * 1024;
+/// Reads before others have their turn.
+const READS_PER_TURN: usize = 8;
+/// What a client may take to hear that its connection ends.
+const ECHO_MS: u64 = 1_000;
+/// Says in a PING what its echo is for.
+const DRAINING: [u8; 8] = *b"draining";
+/// Field lists kept for the next responses.
+const KEPT_FIELDS: usize = 16;
+
+pub(crate) struct Link {
+    worker: Rc<Worker>,
+    transport: Transport,
+    codec: RefCell<Connection>,
+    slots: RefCell<AHashMap<u32, Rc<Slot>>>,
+    /// The beginning of a frame's header.
+    incoming: RefCell<Option<Block>>,
+    driver: RefCell<Option<Waker>>,
+    /// Streams that wait for room in the output.
+    blocked: RefCell<Vec<Waker>>,
+    #[allow(clippy::vec_box)] // they are handed out, 300 bytes each
+    spare: RefCell<Vec<Box<Fields>>>,
+    deadline: Deadline,
+    /// Without a stream since then, in milliseconds; 0 = there are some.
+    idle_since_ms: Cell<u64>,
+    served: Cell<bool>,
+    /// The client was told of the end then, in milliseconds, and may not have heard of it; 0 = it was not, or it has.
+    warned_at_ms: Cell<u64>,
+    over: Cell<bool>,
+    is_server: bool,
+}
+
+/// Why a connection ended, if not in peace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    Peace,
+    /// The peer closed it while there was something to do.
+    Closed,
+    Lost,
+    Broken(ConnectionError),
+}
+
+impl End {
+    /// What it means for the streams that are open.
+    fn as_reset(self) -> Reset {
+        match self {
+            Self::Peace | Self::Closed => Reset::Closed,
+            Self::Lost => Reset::Lost,
+            // Of a connection that has just begun: nothing that came was HTTP/2.
+            Self::Broken(error) if error.reason == "settings_expected" => Reset::WrongProtocol,
+            Self::Broken(_) => Reset::ByPeer,
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(
+        worker: &Rc<Worker>,
+        transport: Transport,
+        codec: Connection,
+        is_server: bool,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            worker: Rc::clone(worker),
+            transport,
+            codec: RefCell::new(codec),
+            slots: RefCell::default(),
+            incoming: RefCell::default(),
+            driver: RefCell::default(),
+            blocked: RefCell::default(),
+            spare: RefCell::default(),
+            deadline: Deadline::new(&worker.timer),
+            idle_since_ms: Cell::new(clock::now_ms()),
+            served: Cell::new(false),
+            warned_at_ms: Cell::new(0),
+            over: Cell::new(false),
+            is_server,
+        })
+    }
+
+    /// A connection to a server. Its task ends with it.
+    pub(crate) fn connect(worker: &Rc<Worker>, transport: Transport, codec: Connection) -> Rc<Self> {
+        let link = Self::new(worker, transport, codec, false);
+        let driver = Rc::clone(&link);
+        tokio::task::spawn_local(async move { driver.drive(None).await });
+        link
+    }
+
+    //--- what is known ---
+
+    pub(super) fn is_server(&self) -> bool {
+        self.is_server
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.transport.secure().is_some() { "https" } else { "http" }
+    }
+
+    /// A request can be sent now.
+    pub(crate) fn can_open(&self) -> bool {
+        !self.over.get() && self.codec.borrow().can_open()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get() || (self.is_idle() && self.codec.borrow().is_closing())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.slots.borrow().is_empty()
+    }
+
+    /// Milliseconds since the last stream ended; `None` while there are some.
+    pub(crate) fn idle_ms(&self, now_ms: u64) -> Option<u64> {
+        (self.idle_since_ms.get() != 0).then(|| now_ms.saturating_sub(self.idle_since_ms.get()))
+    }
+
+    //--- what streams do ---
+
+    pub(super) fn attach(&self, number: u32, slot: &Rc<Slot>) {
+        self.idle_since_ms.set(0);
+        self.slots.borrow_mut().insert(number, Rc::clone(slot));
+    }
+
+    /// A stream's owner has gone.
+    pub(super) fn detach(&self, number: u32, code: ErrorCode) {
+        if number == 0 {
+            return;
+        }
+        self.slots.borrow_mut().remove(&number);
+        self.codec.borrow_mut().reset(number, code);
+        if self.is_idle() {
+            self.idle_since_ms.set(clock::now_ms());
+        }
+        self.wake_driver();
+    }
+
+    pub(super) fn open(&self, block: &[u8], end: bool, answers: Answers, slot: &Rc<Slot>) -> io::Result<u32> {
+        let opened = if self.over.get() { None } else { self.codec.borrow_mut().open(block, end, answers) };
+        let number = opened.ok_or(io::ErrorKind::NotConnected)?;
+        self.attach(number, slot);
+        self.wake_driver();
+        Ok(number)
+    }
+
+    pub(super) fn send_head(&self, number: u32, block: &[u8], end: bool) -> io::Result<()> {
+        self.codec.borrow_mut().send_head(number, block, end).map_err(gone)?;
+        self.wake_driver();
+        Ok(())
+    }
+
+    /// What the windows and the output take; 0 = the task that polls is woken when that changes.
+    pub(super) fn send_data(
+        &self,
+        number: u32,
+        bytes: &[u8],
+        end: bool,
+        context: &Context<'_>,
+    ) -> io::Result<usize> {
+        let mut codec = self.codec.borrow_mut();
+        if codec.output().len() >= OUTPUT_HIGH {
+            self.blocked.borrow_mut().push(context.waker().clone());
+            return Ok(0);
+        }
+        let count = codec.send_data(number, bytes, end).map_err(gone)?;
+        self.wake_driver();
+        Ok(count)
+    }
+
+    /// Sends all of it and the end, or nothing.
+    pub(super) fn send_whole(&self, number: u32, bytes: &[u8]) -> bool {
+        let mut codec = self.codec.borrow_mut();
+        if codec.output().len() >= OUTPUT_HIGH || codec.capacity(number) < bytes.len() {
+            return false;
+        }
+        let sent = codec.send_data(number, bytes, true) == Ok(bytes.len());
+        self.wake_driver();
+        sent
+    }
+
+    pub(super) fn end(&self, number: u32, trailers: &[u8]) {
+        let mut codec = self.codec.borrow_mut();
+        // A stream that is gone needs no end.
+        let _ = match trailers {
+            [] => codec.send_data(number, &[], true).map(|_| ()),
+            block => codec.send_head(number, block, true),
+        };
+        self.wake_driver();
+    }
+
+    pub(super) fn reset(&self, number: u32, code: ErrorCode) {
+        self.codec.borrow_mut().reset(number, code);
+        self.wake_driver();
+    }
+
+    /// So many bytes of a stream were taken.
+    pub(super) fn release(&self, number: u32, bytes: usize) {
+        let mut codec = self.codec.borrow_mut();
+        codec.release(number, bytes);
+        if !codec.output().is_empty() {
+            self.wake_driver();
+        }
+    }
+
+    fn wake_driver(&self) {
+        if let Some(waker) = self.driver.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    //--- the task ---
+
+    /// Serves the connection to its end. `front` takes the requests of a client.
+    pub(super) async fn drive(self: Rc<Self>, front: Option<&Front>) -> End {
+        let end = poll_fn(|context| {
+            let mut driver = self.driver.borrow_mut();
+            if !driver.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                *driver = Some(context.waker().clone());
+            }
+            drop(driver);
+            self.poll_drive(context, front)
+        })
+        .await;
+        self.over.set(true);
+        self.driver.take();
+        let reset = end.as_reset();
+        self.slots.borrow().values().for_each(|slot| slot.push_reset(reset));
+        self.blocked.take().into_iter().for_each(Waker::wake);
+        end
+    }
+
+    /// What came before it was known to be HTTP/2.
+    pub(super) fn start(self: &Rc<Self>, mut early: Block, front: &Front) -> Result<(), ConnectionError> {
+        let fed = self.feed(&mut early, Some(front));
+        self.keep_incoming(early);
+        fed
+    }
+
+    fn poll_drive(self: &Rc<Self>, context: &mut Context<'_>, front: Option<&Front>) -> Poll<End> {
+        self.obey_drain();
+        for _ in 0..READS_PER_TURN {
+            if self.poll_output(context).is_err() {
+                return Poll::Ready(End::Lost);
+            }
+            if self.codec.borrow().output().len() >= OUTPUT_HIGH {
+                return self.poll_end(context, front);
+            }
+            match self.poll_input(context, front) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => {
+                    // The peer is told why, if it takes it now.
+                    let _ = self.poll_output(context);
+                    return Poll::Ready(end);
+                }
+                Poll::Pending => {
+                    if self.poll_output(context).is_err() {
+                        return Poll::Ready(End::Lost);
+                    }
+                    return self.poll_end(context, front);
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what waits.
+    fn poll_output(&self, context: &mut Context<'_>) -> io::Result<()> {
+        let mut codec = self.codec.borrow_mut();
+        while !codec.output().is_empty() {
+            match self.transport.poll_write(context, &[IoSlice::new(codec.output())]) {
+                Poll::Ready(sent) => codec.consume_output(sent?),
+                Poll::Pending => break,
+            }
+        }
+        let _ = self.transport.poll_flush(context)?;
+        if codec.output().len() <= OUTPUT_LOW && !self.blocked.borrow().is_empty() {
+            self.blocked.take().into_iter().for_each(Waker::wake);
+        }
+        Ok(())
+    }
+
+    /// Reads once and hands on what it says.
+    fn poll_input(
+        self: &Rc<Self>,
+        context: &mut Context<'_>,
+        front: Option<&Front>,
+    ) -> Poll<Result<(), End>> {
+        let ready = std::task::ready!(self.transport.poll_readable(context));
+        let mut block = self.incoming.take().unwrap_or_else(Block::large);
+        let read = match ready {
+            Ok(()) => self.transport.poll_read(context, block.spare()),
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        match read {
+            Poll::Pending => {
+                self.keep_incoming(block);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(count @ 1..)) => {
+                block.advance(count);
+                let fed = self.feed(&mut block, front);
+                self.keep_incoming(block);
+                Poll::Ready(fed.map_err(End::Broken))
+            }
+            Poll::Ready(_) if self.is_idle() => Poll::Ready(Err(End::Peace)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(End::Closed)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(End::Lost)),
+        }
+    }
+
+    fn keep_incoming(&self, mut block: Block) {
+        if !block.is_empty() {
+            block.compact();
+            self.incoming.replace(Some(block));
+        }
+    }
+
+    fn feed(self: &Rc<Self>, block: &mut Block, front: Option<&Front>) -> Result<(), ConnectionError> {
+        let now_ns = clock::now_ns();
+        loop {
+            let mut codec = self.codec.borrow_mut();
+            let (used, event) = codec.receive(block.filled(), now_ns)?;
+            let silent = event.is_none();
+            if let Some(event) = event {
+                self.hand_on(&mut codec, event, front, now_ns);
+            }
+            drop(codec);
+            block.consume(used);
+            if used == 0 && silent {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hand_on(
+        self: &Rc<Self>,
+        codec: &mut Connection,
+        event: Event<'_>,
+        front: Option<&Front>,
+        now_ns: u64,
+    ) {
+        match event {
+            Event::Head { stream, end } => match front {
+                Some(front) => {
+                    self.served.set(true);
+                    front.accept(self, codec.fields(), stream, end, now_ns);
+                }
+                None => self.response(codec, stream, end),
+            },
+            Event::HeadTooLarge { stream, end } => {
+                if let Some(front) = front {
+                    front.refuse_large(self, stream, end, now_ns);
+                }
+            }
+            Event::Informational { stream } => self.response(codec, stream, false),
+            Event::Data { stream, bytes, end } => match self.slot(stream) {
+                Some(slot) => slot.push_data(bytes, end),
+                None => codec.release(stream, bytes.len()),
+            },
+            Event::Trailers { stream } => {
+                if let Some(slot) = self.slot(stream) {
+                    slot.push_trailers(lines::of_trailers(codec.fields()));
+                }
+            }
+            Event::Reset { stream, code, by_peer, reason } => {
+                let refused = by_peer && code == ErrorCode::RefusedStream;
+                if let Some(slot) = self.slot(stream) {
+                    slot.push_reset(if refused { Reset::Unprocessed } else { Reset::ByPeer });
+                }
+                if let Some(front) = front.filter(|_| !by_peer) {
+                    front.note(reason);
+                }
+            }
+            Event::Window { stream: Some(stream) } => {
+                if let Some(slot) = self.slot(stream) {
+                    slot.wake();
+                }
+            }
+            Event::Window { stream: None } | Event::Settings => {
+                self.slots.borrow().values().for_each(|slot| slot.wake());
+            }
+            Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
+            Event::GoAway { .. } => {}
+            Event::Pong { payload } if payload == DRAINING && self.warned_at_ms.replace(0) != 0 => {
+                codec.go_away(ErrorCode::NoError);
+            }
+            Event::Pong { .. } => {}
+        }
+    }
+
+    fn slot(&self, number: u32) -> Option<Rc<Slot>> {
+        self.slots.borrow().get(&number).cloned()
+    }
+
+    /// A head of a server.
+    fn response(&self, codec: &mut Connection, number: u32, end: bool) {
+        let Some(slot) = self.slot(number) else { return };
+        let spare = self.spare.borrow_mut().pop();
+        let mut fields = spare.unwrap_or_else(|| Box::new(Fields::new(&super::upstream_limits())));
+        codec.swap_fields(&mut fields);
+        if !slot.push_head(fields, end) {
+            codec.reset(number, ErrorCode::EnhanceYourCalm);
+            slot.push_reset(Reset::ByPeer);
+        }
+    }
+
+    /// A field list that was read is used again.
+    pub(crate) fn give_back(&self, fields: Box<Fields>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < KEPT_FIELDS {
+            spare.push(fields);
+        }
+    }
+
+    /// The server has not looked at these (RFC 9113 §6.8).
+    fn gone_above(&self, last_stream: u32) {
+        let slots = self.slots.borrow();
+        let gone = slots.iter().filter(|(number, _)| **number > last_stream);
+        gone.for_each(|(_, slot)| slot.push_reset(Reset::Unprocessed));
+    }
+
+    //--- the end ---
+
+    /// Tells the client to open no more streams; what is on its way is taken until it has heard of it.
+    fn obey_drain(&self) {
+        if self.is_server && self.worker.is_draining() {
+            let mut codec = self.codec.borrow_mut();
+            if !codec.is_closing() {
+                codec.drain();
+                codec.ping(DRAINING);
+                self.warned_at_ms.set(clock::now_ms());
+            }
+        }
+    }
+
+    /// Ready when nothing is left to do and the time for more is over.
+    fn poll_end(&self, context: &mut Context<'_>, front: Option<&Front>) -> Poll<End> {
+        if !self.is_idle() {
+            return Poll::Pending;
+        }
+        let (closing, sent) = {
+            let codec = self.codec.borrow();
+            (codec.is_closing(), codec.output().is_empty())
+        };
+        match front {
+            _ if closing && sent && !self.awaits_echo(context) => Poll::Ready(End::Peace),
+            Some(_) if self.worker.is_cut() => Poll::Ready(End::Lost),
+            Some(front) => self.poll_idle(context, front.patience_ms(self.served.get())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Requests that were sent before the client heard of the end may still come.
+    fn awaits_echo(&self, context: &mut Context<'_>) -> bool {
+        let (warned_at_ms, now_ms) = (self.warned_at_ms.get(), clock::now_ms());
+        if warned_at_ms == 0 || now_ms > warned_at_ms + ECHO_MS {
+            return false;
+        }
+        self.deadline.arm(now_ms, ECHO_MS);
+        let _ = self.deadline.poll_expired(context);
+        true
+    }
+
+    /// A client that asks for nothing is let go after a while; 0 = never.
+    fn poll_idle(&self, context: &mut Context<'_>, patience_ms: u64) -> Poll<End> {
+        let since_ms = self.idle_since_ms.get();
+        if patience_ms != 0 && clock::now_ms() > since_ms.saturating_add(patience_ms) {
+            self.codec.borrow_mut().go_away(ErrorCode::NoError);
+            let _ = self.poll_output(context);
+            return Poll::Ready(End::Peace);
+        }
+        self.deadline.arm(since_ms, patience_ms);
+        // To be woken then, and by a drain; which of both it was is seen above.
+        let _ = self.deadline.poll_expired(context);
+        Poll::Pending
+    }
+
+    /// A connection to a server that is not needed any more.
+    pub(crate) fn close(&self) {
+        self.codec.borrow_mut().go_away(ErrorCode::NoError);
+        self.wake_driver();
+    }
+
+    /// Says that we are done and reads on for a while: see `Client::linger`.
+    pub(super) async fn linger(&self) {
+        self.transport.finish();
+        self.deadline.arm(clock::now_ms(), crate::client::LINGER_MS);
+        let mut block = Block::large();
+        let mut total = 0;
+        while total < crate::client::LINGER_BYTES {
+            block.clear();
+            let read = poll_fn(|context| match self.transport.poll_read(context, block.spare()) {
+                Poll::Pending => expire(&self.deadline, context),
+                done @ Poll::Ready(_) => done,
+            });
+            match read.await {
+                Ok(count @ 1..) => total += count,
+                _ => return,
+            }
+        }
+    }
+}
+
+fn gone(_: Gone) -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import uvicorn
 
 from trunkline.core import state
-from trunkline.core.admin.app import Upgrade, make_app
+from trunkline.core.admin.actions import Upgrade
+from trunkline.core.admin.app import make_app
 from trunkline.core.config.load import Loaded, read_token
 from trunkline.core.config.values import Address
 from trunkline.core.instance import Instance, relative_to_config

@@ -182,10 +182,11 @@ def version(json: Json = False) -> None:
 @app.command()
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Look at its ports too.")
+        Path | None, typer.Option("--config", "-c", help="Look at what this file needs.")
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Say what on this host would stop trunkline, and how to mend it."""
+    """Say what on this host would stop or slow trunkline, why, and how to mend it."""
     from trunkline.core.commands import doctor as commands
 
-    raise typer.Exit(commands.doctor(config, load_roles()))
+    raise typer.Exit(commands.doctor(config, load_roles(), as_json=json))

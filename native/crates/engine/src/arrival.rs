@@ -23,6 +23,10 @@ impl Journey<'_> {
         let end = exchange.pending == Framing::None
             && !exchange.is_websocket
             && exchange.answers != Answers::Connect;
+        if exchange.is_websocket && connection.wire.stream().is_some_and(|stream| !stream.takes_websockets())
+        {
+            return Err(Failure::NO_WEBSOCKET);
+        }
         let message = Message { text: &exchange.outgoing, head_bytes: exchange.head_bytes, end };
         let sent = connection.wire.send(message, &self.client.deadline).await;
         sent.map_err(|error| self.sent_failure(connection, &error))

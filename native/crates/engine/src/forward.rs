@@ -267,6 +267,7 @@ impl Journey<'_> {
             timeout_ms,
             &self.client.peer,
             self.exchange.stream_answers(),
+            self.pool.pool.plan.keep_alive.requests,
         ));
         let gone = |failure| Miss { failure, stage: Stage::Connect };
         let connected = self.unless_gone(connecting).await.map_err(gone)?;

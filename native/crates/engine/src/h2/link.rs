@@ -50,7 +50,11 @@ pub(crate) struct Link {
     served: Cell<bool>,
     /// The client was told of the end then, in milliseconds, and may not have heard of it; 0 = it was not, or it has.
     warned_at_ms: Cell<u64>,
-    over: Cell<bool>,
+    /// The peer's first SETTINGS have come.
+    greeted: Cell<bool>,
+    /// Streams that may still be opened.
+    left: Cell<u32>,
+    end: Cell<Option<End>>,
     is_server: bool,
 }
 
@@ -97,14 +101,22 @@ impl Link {
             idle_since_ms: Cell::new(clock::now_ms()),
             served: Cell::new(false),
             warned_at_ms: Cell::new(0),
-            over: Cell::new(false),
+            greeted: Cell::new(false),
+            left: Cell::new(u32::MAX),
+            end: Cell::new(None),
             is_server,
         })
     }
 
-    /// A connection to a server. Its task ends with it.
-    pub(crate) fn connect(worker: &Rc<Worker>, transport: Transport, codec: Connection) -> Rc<Self> {
+    /// A connection to a server, for so many requests (0 = no limit). Its task ends with it.
+    pub(crate) fn connect(
+        worker: &Rc<Worker>,
+        transport: Transport,
+        codec: Connection,
+        requests: u32,
+    ) -> Rc<Self> {
         let link = Self::new(worker, transport, codec, false);
+        link.left.set(if requests == 0 { u32::MAX } else { requests });
         let driver = Rc::clone(&link);
         tokio::task::spawn_local(async move { driver.drive(None).await });
         link
@@ -122,11 +134,32 @@ impl Link {
 
     /// A request can be sent now.
     pub(crate) fn can_open(&self) -> bool {
-        !self.over.get() && self.codec.borrow().can_open()
+        self.left.get() > 0 && !self.has_ended() && self.codec.borrow().can_open()
+    }
+
+    /// Waits for the server's first SETTINGS: before, nobody knows how many requests it takes at a time. What it ended with if it ended.
+    pub(crate) async fn greeted(&self) -> Result<(), Reset> {
+        poll_fn(|context| match self.end.get() {
+            _ if self.greeted.get() => Poll::Ready(Ok(())),
+            Some(end) => Poll::Ready(Err(end.as_reset())),
+            None => {
+                self.blocked.borrow_mut().push(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    pub(super) fn takes_websockets(&self) -> bool {
+        self.codec.borrow().peer_settings().connect_protocol
+    }
+
+    fn has_ended(&self) -> bool {
+        self.end.get().is_some()
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.over.get() || (self.is_idle() && self.codec.borrow().is_closing())
+        self.has_ended() || (self.is_idle() && self.codec.borrow().is_closing())
     }
 
     fn is_idle(&self) -> bool {
@@ -159,9 +192,14 @@ impl Link {
     }
 
     pub(super) fn open(&self, block: &[u8], end: bool, answers: Answers, slot: &Rc<Slot>) -> io::Result<u32> {
-        let opened = if self.over.get() { None } else { self.codec.borrow_mut().open(block, end, answers) };
+        let mut codec = self.codec.borrow_mut();
+        let opened = if self.has_ended() { None } else { codec.open(block, end, answers) };
         let number = opened.ok_or(io::ErrorKind::NotConnected)?;
         self.attach(number, slot);
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            codec.go_away(ErrorCode::NoError);
+        }
         self.wake_driver();
         Ok(number)
     }
@@ -244,7 +282,7 @@ impl Link {
             self.poll_drive(context, front)
         })
         .await;
-        self.over.set(true);
+        self.end.set(Some(end));
         self.driver.take();
         let reset = end.as_reset();
         self.slots.borrow().values().for_each(|slot| slot.push_reset(reset));
@@ -401,6 +439,9 @@ impl Link {
                 }
             }
             Event::Window { stream: None } | Event::Settings => {
+                if event == Event::Settings && !self.greeted.replace(true) {
+                    self.blocked.take().into_iter().for_each(Waker::wake);
+                }
                 self.slots.borrow().values().for_each(|slot| slot.wake());
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),

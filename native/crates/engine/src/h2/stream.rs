@@ -45,6 +45,11 @@ impl Stream {
         }
     }
 
+    /// The server has announced RFC 8441.
+    pub(crate) fn takes_websockets(&self) -> bool {
+        self.link.takes_websockets()
+    }
+
     /// How the peer, or the end of the connection, has ended the stream.
     pub(crate) fn reset(&self) -> Option<Reset> {
         self.slot.reset.get()

@@ -218,12 +218,17 @@ class Instance:
         """Open the access log anew, after it was moved away."""
         self._engine.reopen_logs()
 
-    async def stop(self, *, is_replaced: bool = False) -> bool:
-        """Accept nothing more, let requests finish within the grace period, stop.
+    def retire(self) -> None:
+        """Accept nothing more, because another process does on the same sockets.
 
-        Args:
-            is_replaced: Another process accepts on the same sockets: for half of that time idle
-                connections are left to one more request, whose answer ends them.
+        Connections that wait for a request may send one more, whose answer ends them: for half of
+        the grace period, or until `close_idle`.
+        """
+        self._draining = True
+        self._engine.retire()
+
+    async def stop(self) -> bool:
+        """Accept nothing more, let requests finish within the grace period, stop.
 
         Returns:
             Whether all finished.
@@ -234,8 +239,7 @@ class Instance:
         if self._renewal is not None:
             await self._renewal.stop()
         self._discovery.forget_others({})
-        linger_s = self.grace_s / 2 if is_replaced else 0.0
-        return await asyncio.to_thread(self._engine.stop, self.grace_s, linger_s)
+        return await asyncio.to_thread(self._engine.stop, self.grace_s, self.grace_s / 2)
 
     def close_idle(self) -> None:
         """Hurry an end that is under way: connections that wait for a request are closed."""

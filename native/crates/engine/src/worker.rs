@@ -50,8 +50,9 @@ pub(crate) enum Command {
     Unlisten { listener: String, address: SocketAddr, released: Released },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
-    /// Close idle connections, let the others finish their request.
-    Drain,
+    /// Take what is in the accept queues, close all listening sockets, drop `Released`; then idle connections end, the others after
+    /// their request.
+    Drain(Released),
     /// Let what is open end as if its time were up, so that it is answered, logged and counted.
     Cut,
     /// End now, whatever is open; answered when everything of this worker is gone.
@@ -121,8 +122,8 @@ impl Worker {
                     acceptors.close(&listener, address, &released);
                 }
                 Command::Log(writer) => self.change_log(writer),
-                Command::Drain => {
-                    acceptors.close_all();
+                Command::Drain(released) => {
+                    acceptors.close_all(&released);
                     self.timer.wake_all();
                 }
                 Command::Cut => {

@@ -150,10 +150,14 @@ impl Engine {
         self.0.drain();
     }
 
+    /// Stops accepting, because another process does on the same sockets; idle connections stay for one more request.
+    fn retire(&self) {
+        self.0.retire();
+    }
+
     /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
     ///
-    /// Within the first `linger_seconds`, which is for a process whose sockets another one has taken over, idle connections
-    /// stay open for one more request.
+    /// What has retired does so for `linger_seconds` before it drains.
     #[pyo3(signature = (grace_seconds, linger_seconds = 0.0))]
     fn stop(&self, py: Python<'_>, grace_seconds: f64, linger_seconds: f64) -> PyResult<bool> {
         let (grace, linger) = (seconds(grace_seconds)?, seconds(linger_seconds)?);

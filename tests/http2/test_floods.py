@@ -270,7 +270,11 @@ class TestHeads:
                 assert message.ended
             assert client.request().status == 200
             assert client.endpoint.goaway is None
-        assert program.failures(shared, reason="head_too_large") >= 2
+        wait_until(
+            lambda: program.failures(shared, reason="head_too_large") >= 2,
+            timeout_s=5,
+            what="the failures",
+        )
 
     def test_too_many_fields(self, program: Program, shared: Site) -> None:
         with Http2Client(shared.port) as client:

@@ -4,6 +4,7 @@ After each the program serves on; the reason is counted.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from hyperframe.frame import (
@@ -463,6 +464,19 @@ def test_settings_come_first(program: Program, shared: Site, first: bytes) -> No
         timeout_s=2,
         what="a failure",
     )
+
+
+def test_an_error_in_the_first_bytes_is_counted_once(program: Program, shared: Site) -> None:
+    """However much comes behind it."""
+    before = program.failures(shared)
+    with Http2Client(shared.port, greets=False) as client:
+        with suppress(ConnectionError):
+            client.send(PREFACE, SettingsFrame(), raw_frame(DATA, b"x"), b"x" * 200_000)
+        assert client.is_closed()
+    wait_until(lambda: program.failures(shared) > before, timeout_s=2, what="a failure")
+    with Http2Client(shared.port) as another:
+        assert another.request().status == 200
+    assert program.failures(shared) == before + 1
 
 
 def test_a_preface_that_stops(program: Program, shared: Site, server: Upstream) -> None:

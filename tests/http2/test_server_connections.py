@@ -246,7 +246,7 @@ class TestGoAway:
         site = serve2()
         assert site.get().status == 503
         assert upstream2.connection_count <= 4
-        assert program.failures(site, reason="upstream_refused") == 1
+        program.wait_for_failures(site, "upstream_refused")
 
 
 class TestRefused:

@@ -32,7 +32,7 @@ def judge(program: Program, site: Site, status: int, reason: str, count: int = 1
     entries = program.log(site, count)
     failed = [(entry["status"], entry["reason"]) for entry in entries if "reason" in entry]
     assert failed == [(status, reason)] * count
-    assert program.failures(site, reason=reason) == count
+    program.wait_for_failures(site, reason, count)
     wait_until(
         lambda: program.servers(site)[0]["active"] == 0, timeout_s=5, what="the servers to be free"
     )

@@ -309,7 +309,7 @@ class TestMalformed:
             assert client.request().status == 200
         assert [message.reset for message in resets] == [Code.PROTOCOL_ERROR]
         assert upstream2.connection_count == 1
-        assert program.failures(site) == 1
+        wait_until(lambda: program.failures(site) == 1, timeout_s=5, what="a failure")
 
     @pytest.mark.parametrize(
         "frames",
@@ -358,7 +358,7 @@ class TestMalformed:
         site = serve2(route="retry.attempts = 1")
         with site.client() as plain:
             assert plain.request(GET).status == 502
-        assert program.failures(site) == 1
+        wait_until(lambda: program.failures(site) == 1, timeout_s=5, what="a failure")
 
     def test_interim_responses_without_end(
         self, serve2: Serve, program: Program, upstream2: Http2Upstream

@@ -85,6 +85,15 @@ class TestBodies:
         assert bytes(message.body) == b"hello"
         assert message.trailers == [("x-sum", "1"), ("x-more", "2")]
 
+    def test_trailers_that_are_for_one_connection(
+        self, client: Http2Client, upstream: Upstream
+    ) -> None:
+        """They would make the message malformed (RFC 9113 §8.2.2)."""
+        lines = b"Connection: x\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nX-Sum: 1\r\n"
+        upstream.script(answer(CHUNKED + b"0\r\n" + lines + b"\r\n"))
+        message = client.request()
+        assert message.trailers in ([], [("x-sum", "1")])
+
     def test_trailers_without_content(self, client: Http2Client, upstream: Upstream) -> None:
         upstream.script(answer(CHUNKED + b"0\r\nX-Sum: 0\r\n\r\n"))
         message = client.request()

@@ -12,6 +12,7 @@ from testkit.http2_upstream import Http2Upstream, Request, Script, ServerConnect
 from testkit.site import Program, Site
 from testkit.waiting import wait_until
 
+INITIAL_WINDOW = SettingsFrame.INITIAL_WINDOW_SIZE
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 Serve = Callable[..., Site]
 Fields = tuple[tuple[str, str], ...]
@@ -139,6 +140,61 @@ class TestRequests:
         assert plain.request(b"GET / HTTP/1.0\r\n\r\n").status == 200
         assert self.only(upstream2).value(":authority") != ""
 
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            (b"GET http://a.example/x?y HTTP/1.1", "/x?y"),
+            (b"GET http://a.example HTTP/1.1", "/"),
+            (b"OPTIONS * HTTP/1.1", "*"),
+        ],
+    )
+    def test_forms_of_the_target(
+        self, plain: Client, upstream2: Http2Upstream, line: bytes, path: str
+    ) -> None:
+        assert plain.request(line + b"\r\nHost: a.example\r\n\r\n").status == 200
+        assert self.only(upstream2).value(":path") == path
+        assert self.only(upstream2).value(":authority") == "a.example"
+
+    def test_the_scheme_is_that_of_our_connection(
+        self, client2: Http2Client, upstream2: Http2Upstream
+    ) -> None:
+        """What a client claims of its own is not what servers are told."""
+        assert client2.request(head(scheme="https")).status == 200
+        assert self.only(upstream2).value(":scheme") == "http"
+        assert self.only(upstream2).value("x-forwarded-proto") == "http"
+
+    def test_trailers_that_are_for_one_connection(
+        self, plain: Client, upstream2: Http2Upstream
+    ) -> None:
+        """They would make the message malformed (RFC 9113 §8.2.2)."""
+        raw = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        lines = b"Connection: x\r\nProxy-Connection: x\r\nTE: gzip\r\nX-Sum: 7\r\n\r\n"
+        assert plain.request(raw + lines).status in (200, 400)
+        names = {name for name, _ in upstream2.requests[0].message.trailers}
+        assert names <= {"x-sum"}
+
+    @pytest.mark.parametrize("window", [0, 1, 1_000, 2**31 - 1])
+    def test_windows_of_the_server(
+        self, plain: Client, upstream2: Http2Upstream, window: int
+    ) -> None:
+        """An upload waits for them, and goes on."""
+        body = b"x" * (5 if window <= 1 else 200_000)
+
+        async def script(connection: ServerConnection) -> None:
+            request = await connection.next_head()
+            if not window:
+                await connection.send(SettingsFrame(settings={INITIAL_WINDOW: 3}))
+                await connection.until(lambda: len(request.message.body) == 3)
+                await connection.send(SettingsFrame(settings={INITIAL_WINDOW: 100}))
+            await connection.until(lambda: request.message.ended)
+            await connection.respond(request)
+
+        upstream2.settings[INITIAL_WINDOW] = window
+        upstream2.script(script)
+        raw = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        assert plain.request(raw).status == 200
+        assert bytes(self.only(upstream2).message.body) == body
+
     def test_a_long_head(self, plain: Client, upstream2: Http2Upstream) -> None:
         """In frames as large as the server takes, with CONTINUATION."""
         upstream2.settings[SettingsFrame.MAX_FRAME_SIZE] = 16_384
@@ -219,6 +275,39 @@ class TestResponsesToHttp1:
     def test_cookies(self, plain: Client, upstream2: Http2Upstream) -> None:
         upstream2.script(responding(("set-cookie", "a=1"), ("set-cookie", "b=2"), body=b"x"))
         assert plain.request(GET).values("set-cookie") == ["a=1", "b=2"]
+
+
+class TestEarlyAnswers:
+    """RFC 9113 §8.1: a server may answer and reset with NO_ERROR before the request is over."""
+
+    @pytest.fixture
+    def upstream2(self) -> Iterator[Http2Upstream]:
+        async def script(connection: ServerConnection) -> None:
+            while True:
+                request = await connection.next_head()
+                while not request.message.body:
+                    await connection.step()
+                await connection.respond(request, b"too much", status=413)
+                await connection.send(RstStreamFrame(request.stream, Code.NO_ERROR))
+
+        with Http2Upstream(script) as server:
+            yield server
+
+    def test_to_http1(self, plain: Client) -> None:
+        """The response counts, the reset is no failure."""
+        plain.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1_000)
+        answer = plain.read_response()
+        assert (answer.status, answer.body) == (413, b"too much")
+
+    def test_to_http2(self, program: Program, site2: Site, client2: Http2Client) -> None:
+        for _ in range(3):
+            stream = client2.open(head("POST"), end=False)
+            client2.send_data(stream, b"x" * 1_000)
+            message = client2.response(stream)
+            assert (message.status, bytes(message.body)) == (413, b"too much")
+            client2.ping()
+            assert message.reset == Code.NO_ERROR
+        assert program.failures(site2) == 0
 
 
 class TestResponsesToHttp2:

@@ -32,7 +32,6 @@ from testkit.proxyheader import (
     UNSPEC,
     addresses,
     block,
-    crc32c,
     summed,
     tlv,
     v1,
@@ -388,9 +387,3 @@ backend ours
         haproxy.wait_ready(lambda: is_listening(port))
         with Client(port) as client:
             assert told(client) == "127.0.0.1"
-
-
-def test_the_kits_checksum() -> None:
-    """RFC 3720 §B.4."""
-    assert crc32c(bytes(32)) == 0x8A9136AA
-    assert crc32c(bytes(range(32))) == 0x46DD794E

@@ -82,7 +82,7 @@ def exchange(port: int, raw: bytes) -> list[str]:
 def configuration(ports: dict[str, int], upstream_ports: dict[str, int]) -> str:
     return "".join(
         f'[lb.http.{name}]\nlisten = "127.0.0.1:{ports[name]}"\nreason_header = true\n'
-        f'pool = "behind-{name}"\n'
+        f'routes = [{{ pool = "behind-{name}", rewrite.headers.remove = ["X-Removed"] }}]\n'
         f'[lb.pools.behind-{name}]\nservers = ["127.0.0.1:{port}"]\n'
         for name, port in upstream_ports.items()
     )
@@ -110,6 +110,15 @@ def test_all_read_the_same(raw: bytes, world: World) -> None:
         readings = [expected(origin.name, request) for request in forwarded]
         right = [with_pool_host(reading) for reading in readings if reading is not None]
         assert (origin.name, *world.read(origin, raw)) == (origin.name, right, answers)
+
+
+@pytest.mark.parametrize("name", ["X-Removed", "x-REMOVED", "X_Removed", "X.Removed"])
+def test_what_is_removed_stays_removed(name: str, world: World) -> None:
+    """Under no name that a server may fold into the one that is removed."""
+    raw = GET.replace(b"\r\n\r\n", f"\r\n{name}: 1\r\n\r\n".encode())
+    for origin in world.origins:
+        readings, _ = world.read(origin, raw)
+        assert "X_REMOVED" not in readings[0].fields, origin.name
 
 
 def test_connections_are_kept(world: World) -> None:

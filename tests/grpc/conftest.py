@@ -8,9 +8,17 @@ from testkit.certificates import Authority
 from testkit.gateway import Gateway
 from testkit.grpcclient import Channel
 from testkit.grpcserver import H2, GrpcServer
+from testkit.grpcweb import BINARY, TEXT, WebClient
 from testkit.ports import free_port
 from testkit.site import Program, Site
 from testkit.trunkline import Trunkline
+
+FORMS = {
+    "h1-binary": (1, BINARY),
+    "h1-text": (1, TEXT),
+    "h2-binary": (2, BINARY),
+    "h2-text": (2, TEXT),
+}
 
 
 @pytest.fixture(scope="session")
@@ -54,4 +62,17 @@ def site(program: Program, server: GrpcServer) -> Site:
 @pytest.fixture
 def channel(site: Site) -> Iterator[Channel]:
     with Channel(site.port) as opened:
+        yield opened
+
+
+@pytest.fixture(params=list(FORMS))
+def form(request: pytest.FixtureRequest) -> tuple[int, str]:
+    """A version of HTTP and a content type of gRPC-Web."""
+    return FORMS[request.param]
+
+
+@pytest.fixture
+def client(site: Site, form: tuple[int, str]) -> Iterator[WebClient]:
+    """A browser's connection to the site."""
+    with WebClient(site.port, *form) as opened:
         yield opened

@@ -59,7 +59,7 @@ class GrpcServer:
     ) -> None:
         self.received: list[Received] = []
         self.ended: list[str] = []
-        """Methods of the calls that ended before they were finished."""
+        """Methods of the calls that are over, of those that last until the client's end or ours."""
         self._name = name
         limit = [("grpc.max_concurrent_streams", at_a_time)] if at_a_time else []
         self._server = grpc.server(ThreadPoolExecutor(64), options=[*OPTIONS, *limit])
@@ -85,7 +85,7 @@ class GrpcServer:
         wait_until(lambda: len(self.received) >= count, timeout_s=10, what=f"{count} calls")
 
     def wait_for_end(self, count: int = 1) -> list[str]:
-        """The methods of calls that ended before they were finished, once there are so many.
+        """The methods of long calls that are over, once there are so many.
 
         Raises:
             TimeoutError: If they go on.
@@ -126,18 +126,17 @@ class GrpcServer:
         trailing = [pair for pair in metadata if pair[0].startswith("trailing-")]
         context.set_trailing_metadata([*trailing, ("served-by", self._name)])
 
-    def _wait(self, method: str, context: Any) -> None:
+    def _follow(self, method: str, context: Any) -> threading.Event:
+        """Set when the call is over."""
         over = threading.Event()
-        if context.add_callback(over.set):
-            over.wait(_HANG_S)
-        self.ended.append(method)
 
-    def _all(self, method: str, messages: Iterator[bytes]) -> Iterator[bytes]:
-        try:
-            yield from messages
-        except grpc.RpcError:
+        def end() -> None:
             self.ended.append(method)
-            raise
+            over.set()
+
+        if not context.add_callback(end):
+            end()
+        return over
 
     def _echo(self, message: bytes, context: Any) -> bytes:
         self._take("Echo", context)
@@ -148,8 +147,9 @@ class GrpcServer:
         context.abort(grpc.StatusCode[message.decode()], REFUSAL)
 
     def _hang(self, message: bytes, context: Any) -> bytes:
+        over = self._follow("Hang", context)
         self._take("Hang", context)
-        self._wait("Hang", context)
+        over.wait(_HANG_S)
         return message
 
     def _count(self, message: bytes, context: Any) -> Iterator[bytes]:
@@ -157,9 +157,10 @@ class GrpcServer:
         yield from (b"%d" % number for number in range(int(message)))
 
     def _begin(self, message: bytes, context: Any) -> Iterator[bytes]:
+        over = self._follow("Begin", context)
         self._take("Begin", context)
         yield message
-        self._wait("Begin", context)
+        over.wait(_HANG_S)
 
     def _break(self, message: bytes, context: Any) -> Iterator[bytes]:
         self._take("Break", context)
@@ -167,9 +168,11 @@ class GrpcServer:
         context.abort(grpc.StatusCode.ABORTED, REFUSAL)
 
     def _join(self, messages: Iterator[bytes], context: Any) -> bytes:
+        self._follow("Join", context)
         self._take("Join", context)
-        return b"".join(self._all("Join", messages))
+        return b"".join(messages)
 
     def _talk(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        self._follow("Talk", context)
         self._take("Talk", context)
-        yield from self._all("Talk", messages)
+        yield from messages

@@ -6,6 +6,8 @@ use trunkline_http::{Version, encode};
 
 use crate::block::{Block, Text};
 use crate::client::{Client, Next};
+use crate::clock;
+use crate::date;
 use crate::exchange::{Answered, Exchange, Refused};
 use crate::failure::{Failure, Side};
 use crate::grpc::Call;
@@ -117,7 +119,7 @@ impl Client {
         let status = if own.call.is_some() { 200 } else { own.status };
         encode::status_line(&mut out, Version::Http11, status, phrase(status).as_bytes());
         // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
-        encode::header(&mut out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
+        date::write(&mut out, clock::now_ns());
         if own.close {
             out.extend_from_slice(b"Connection: close\r\n");
         }

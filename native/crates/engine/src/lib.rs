@@ -13,6 +13,7 @@ mod cells;
 mod client;
 mod clock;
 mod compile;
+mod date;
 mod edges;
 mod engine;
 mod exchange;

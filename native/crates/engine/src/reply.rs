@@ -10,6 +10,7 @@ use trunkline_http2::Fields;
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::body::{Sink, Source};
+use crate::date;
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
@@ -203,8 +204,11 @@ fn translate(
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
+    // RFC 9110 §6.6.1: what a server without a clock sends is dated here, unless the route takes that out or sets its own.
+    let mut dated = edits.removes("date");
     encode::status_line(&mut out, Version::Http11, head.status, head.reason);
     encode::headers(&mut out, head.headers, |header| {
+        dated |= date::is_date(header.name);
         !matches!(header.field, Field::HopByHop | Field::Framing)
             && !edits.removes(header.name)
             && decision.keeps(header.name)
@@ -215,6 +219,9 @@ fn translate(
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    if !dated {
+        date::write(&mut out, filters.now_ns);
+    }
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }

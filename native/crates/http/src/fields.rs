@@ -13,7 +13,7 @@ pub fn classify(name: &str) -> Field {
 }
 
 /// True if a server may take `name` for `known` (in lower case), because it makes one sign of all that are no letters or digits.
-pub(crate) fn reads_as(name: &str, known: &str) -> bool {
+pub fn reads_as(name: &str, known: &str) -> bool {
     name.len() == known.len()
         && name.bytes().zip(known.bytes()).all(|(byte, wanted)| {
             byte.to_ascii_lowercase() == wanted || (wanted == b'-' && !byte.is_ascii_alphanumeric())

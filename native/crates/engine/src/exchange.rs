@@ -284,6 +284,13 @@ impl Desk<'_> {
                 0,
             );
         };
+        // A trusted proxy may have taken off the TLS.
+        if head.scheme.is_some_and(|scheme| self.peer.contradicts(scheme))
+            && !listener.forwarding.trusts(self.peer.address)
+        {
+            let refused = refused(Failure::WRONG_SCHEME, facts, head);
+            return (Admission::Refuse(Refused { reusable: false, ..refused }), 0);
+        }
         if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
             let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
             return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);

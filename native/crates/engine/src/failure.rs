@@ -46,6 +46,8 @@ failures! {
     /// The client does not take the response.
     CLIENT_STALLED = Client 0 "client_stalled";
     BODY_TOO_LARGE = Client 413 "body_too_large";
+    /// The target's scheme is not what the connection is (RFC 9110 §7.4).
+    WRONG_SCHEME = Client 421 "wrong_scheme";
     ROUTE_NOT_FOUND = Client 404 "route_not_found";
     METHOD_NOT_ALLOWED = Client 405 "method_not_allowed";
     /// CONNECT on a route that does not list it.

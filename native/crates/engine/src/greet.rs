@@ -127,7 +127,12 @@ impl Greeter<'_> {
             proxy::read(stream, &self.deadline, |proxied| proxied.source.zip(proxied.destination)).await;
         match told {
             Ok(endpoints) => {
-                Ok(endpoints.map(|ends| Peer { endpoints: Some(ends), ..Peer::new(ends.0.ip()) }))
+                let peer = |ends: (SocketAddr, SocketAddr)| Peer {
+                    endpoints: Some(ends),
+                    introduced: true,
+                    ..Peer::new(ends.0.ip())
+                };
+                Ok(endpoints.map(peer))
             }
             Err(proxy::Bad::Header(error)) => Err(error.as_str()),
             Err(proxy::Bad::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Err("proxy_timeout"),

@@ -79,6 +79,8 @@ pub struct RequestHead<'b, 'h> {
     /// Without the `?`.
     pub query: Option<&'b str>,
     pub version: Version,
+    /// Of an absolute target or of `:scheme`, case as received.
+    pub scheme: Option<&'b str>,
     /// `host[:port]` of the target or of Host, case as received; empty only for HTTP/1.0 without Host.
     pub authority: &'b str,
     pub headers: &'h [Header<'b>],

@@ -202,6 +202,7 @@ impl<'b> Scan<'b> {
             path: parts.path,
             query: parts.query,
             version,
+            scheme: parts.scheme,
             authority,
             headers,
             framing,

@@ -7,6 +7,7 @@ Life cycle and admin API work on this object; it belongs to the event loop. What
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from trunkline import __version__
 from trunkline.core.acme.exposition import certificates_as_metrics
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
@@ -21,6 +23,7 @@ from trunkline.core.config.problems import ConfigError
 from trunkline.core.discovery.discovery import Discovery
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
+from trunkline.core.systemd.notify import Notifier
 
 if TYPE_CHECKING:
     from trunkline.core.acme.renewal import Renewal
@@ -31,16 +34,24 @@ log = logging.getLogger("trunkline")
 _FIXED = ("runtime", "admin")
 
 
+class EndingError(Exception):
+    """This process is about to end and takes up nothing new."""
+
+
 class Instance:
     """One process's worth of trunkline.
 
     Args:
         load: Loads the configuration anew; raises ConfigError.
         loaded: The configuration to begin with.
+        notifier: Hears of reloads.
     """
 
-    def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
+    def __init__(
+        self, load: Callable[[], Loaded], loaded: Loaded, notifier: Notifier | None = None
+    ) -> None:
         self._load = load
+        self._notifier = notifier or Notifier({})
         self.loaded = loaded
         self._engine = Engine(loaded.config.runtime.threads or len(os.sched_getaffinity(0)))
         self._reloading = asyncio.Lock()
@@ -76,8 +87,15 @@ class Instance:
 
         Raises:
             ConfigError: What is wrong; the old configuration keeps running.
+            EndingError: The process is about to end.
         """
+        with self._notifier.reloading(self.summary):
+            return await self._reload()
+
+    async def _reload(self) -> dict[str, Any]:
         async with self._reloading:
+            if self._draining:
+                raise EndingError
             try:
                 loaded = await asyncio.to_thread(self._load)
                 applied = await self._apply(loaded)
@@ -96,10 +114,50 @@ class Instance:
             log.info("reloaded", extra=applied)
             return applied
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it accepts nothing more."""
+        return self._draining
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held while the configuration changes; who holds it keeps it as it is."""
+        return self._reloading
+
+    @property
+    def grace_s(self) -> float:
+        """How long requests in flight may take at the end."""
+        return self.loaded.config.runtime.grace / 1_000
+
+    def adopt(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen on these, where the configuration wants their addresses; before `start`.
+
+        Raises:
+            OSError: One is no listening TCP socket.
+        """
+        self._engine.adopt([given.fileno() for given in sockets])
+
+    def release_unclaimed(self) -> list[str]:
+        """Close adopted sockets that the configuration does not want; their addresses."""
+        return self._engine.release_unclaimed()
+
+    def descriptors(self) -> list[int]:
+        """The listening sockets; open as long as `changing` is held."""
+        return self._engine.descriptors()
+
+    def summary(self) -> str:
+        """One line for the service manager."""
+        status = orjson.loads(self._engine.status())
+        listeners, workers = len(status["listeners"]), status["workers"]
+        state = "draining" if self._draining else "serving"
+        generation = status["generation"]
+        return f"{state} {listeners} listeners on {workers} threads, configuration {generation}"
+
     def status(self) -> dict[str, Any]:
         """The engine's status, and the process's."""
         process = {
             "pid": os.getpid(),
+            "version": __version__,
             "uptime_s": round(time.monotonic() - self._started_s, 1),
             "config": str(self.loaded.file.absolute()),
             "ready": self.is_ready,
@@ -160,8 +218,12 @@ class Instance:
         """Open the access log anew, after it was moved away."""
         self._engine.reopen_logs()
 
-    async def stop(self) -> bool:
+    async def stop(self, *, is_replaced: bool = False) -> bool:
         """Accept nothing more, let requests finish within the grace period, stop.
+
+        Args:
+            is_replaced: Another process accepts on the same sockets: for half of that time idle
+                connections are left to one more request, whose answer ends them.
 
         Returns:
             Whether all finished.
@@ -172,8 +234,12 @@ class Instance:
         if self._renewal is not None:
             await self._renewal.stop()
         self._discovery.forget_others({})
+        linger_s = self.grace_s / 2 if is_replaced else 0.0
+        return await asyncio.to_thread(self._engine.stop, self.grace_s, linger_s)
+
+    def close_idle(self) -> None:
+        """Hurry an end that is under way: connections that wait for a request are closed."""
         self._engine.drain()
-        return await asyncio.to_thread(self._engine.stop, self.loaded.config.runtime.grace / 1_000)
 
     async def _apply(self, loaded: Loaded) -> dict[str, Any]:
         """Swap a configuration in, with the servers that are found for it."""

@@ -97,7 +97,9 @@ def test_each_page_is_in_the_contents(folder: str) -> None:
 
 
 def test_every_metric_is_described() -> None:
-    sources = (CRATES / "engine/src/metrics.rs", ROOT / "core/acme/exposition.py")
+    pages = ("metrics.rs", "metrics/traffic.rs")
+    sources = [CRATES / "engine/src" / page for page in pages]
+    sources.append(ROOT / "core/acme/exposition.py")
     text = "".join(source.read_text() for source in sources)
     families = set(re.findall(r'"(trunkline_\w+)"', text))
     described = set(re.findall(r"^\| `(trunkline_\w+)`", _page("metrics"), re.MULTILINE))

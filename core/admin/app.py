@@ -1,5 +1,7 @@
 """The routes of the admin API. OpenAPI: `/openapi.json`; described in docs/concepts/admin.md."""
 
+import os
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request, Response
@@ -9,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from trunkline import __version__
 from trunkline.core.admin.auth import BearerAuth
 from trunkline.core.config.problems import ConfigError
-from trunkline.core.instance import Instance
+from trunkline.core.instance import EndingError, Instance
+from trunkline.core.upgrade.upgrader import DEFAULT_TIMEOUT_S, UpgradeError
+
+Upgrade = Callable[[float], Awaitable[int]]
+"""Puts a new process in the place of this one; raises UpgradeError."""
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -42,20 +48,42 @@ class ExplainRequest(BaseModel):
     listener: str | None = None
 
 
-def make_app(instance: Instance, token: str) -> FastAPI:
+class UpgradeRequest(BaseModel):
+    """How to upgrade."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timeout_s: Annotated[float, Field(gt=0, le=3_600)] = DEFAULT_TIMEOUT_S
+
+
+def make_app(instance: Instance, token: str, upgrade: Upgrade) -> FastAPI:
     """The application that serves one instance."""
     app = FastAPI(title="trunkline admin", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(BearerAuth, token=token)
     app.add_exception_handler(ConfigError, _config_error)
+    app.add_exception_handler(EndingError, _ending)
+    app.add_exception_handler(UpgradeError, _upgrade_error)
     _add_probes(app, instance)
     _add_views(app, instance)
-    _add_actions(app, instance)
+    _add_actions(app, instance, upgrade)
     return app
 
 
 async def _config_error(_: Request, error: Exception) -> Response:
     problems = error.problems if isinstance(error, ConfigError) else []
     return JSONResponse({"errors": [p.to_json() for p in problems]}, status_code=422)
+
+
+async def _ending(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": "this process is about to end"}, status_code=409)
+
+
+async def _upgrade_error(_: Request, error: Exception) -> Response:
+    answer: dict[str, Any] = {"detail": str(error)}
+    if not isinstance(error, UpgradeError) or not error.was_tried:
+        return JSONResponse(answer, status_code=409)
+    answer["errors"] = [problem.to_json() for problem in error.problems]
+    return JSONResponse(answer, status_code=422)
 
 
 def _add_probes(app: FastAPI, instance: Instance) -> None:
@@ -123,7 +151,7 @@ def _add_views(app: FastAPI, instance: Instance) -> None:
         return instance.certificates()
 
 
-def _add_actions(app: FastAPI, instance: Instance) -> None:
+def _add_actions(app: FastAPI, instance: Instance, upgrade: Upgrade) -> None:
     @app.patch("/pools/{pool}/servers/{server}")
     async def change_server(pool: str, server: str, change: ServerChange) -> Any:
         """Set weight, enabled or draining; returns the server as it is now."""
@@ -147,6 +175,12 @@ def _add_actions(app: FastAPI, instance: Instance) -> None:
     async def reload() -> dict[str, Any]:
         """Read the configuration again; 422 with all errors if it is refused."""
         return await instance.reload()
+
+    @app.post("/upgrade")
+    async def start_anew(request: UpgradeRequest | None = None) -> dict[str, int]:
+        """Put a new process of the installed version in the place of this one."""
+        pid = await upgrade((request or UpgradeRequest()).timeout_s)
+        return {"pid": pid, "previous_pid": os.getpid()}
 
     @app.post("/explain")
     async def explain(request: Annotated[ExplainRequest, Body()]) -> Response:

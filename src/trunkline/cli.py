@@ -97,6 +97,19 @@ def reload(config: Running = None) -> None:
 
 
 @app.command()
+def upgrade(
+    config: Running = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the new process may take to be ready.", min=0.1)
+    ] = 60,
+) -> None:
+    """Put a new process in the place of a running trunkline, without losing a connection."""
+    from trunkline.core.commands import remote
+
+    raise typer.Exit(remote.upgrade(config, timeout))
+
+
+@app.command()
 def status(config: Running = None, json: Json = False) -> None:
     """Show listeners, pools, servers, limits and breakers of a running trunkline."""
     from trunkline.core.commands import remote

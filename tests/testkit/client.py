@@ -6,6 +6,7 @@ the test that reads it. It blocks, with a timeout on every wait.
 
 import re
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import Self
 
@@ -65,10 +66,20 @@ class Client:
         timeout_s: For every single wait.
         receive_buffer_bytes: Kernel receive buffer; small ones make a client that reads nothing
             block its peer early.
+        tls: Default: in the clear.
+        server_name: What is asked for by SNI, and must be in the certificate if ``tls`` looks.
+        session: Of an earlier connection with the same ``tls``, to be resumed.
     """
 
     def __init__(
-        self, port: int, *, timeout_s: float = 5, receive_buffer_bytes: int | None = None
+        self,
+        port: int,
+        *,
+        timeout_s: float = 5,
+        receive_buffer_bytes: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
     ) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(timeout_s)
@@ -76,6 +87,10 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         try:
             self.socket.connect(("127.0.0.1", port))
+            if tls is not None:
+                self.socket = tls.wrap_socket(
+                    self.socket, server_hostname=server_name, session=session
+                )
         except OSError:
             self.socket.close()
             raise

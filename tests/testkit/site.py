@@ -7,6 +7,7 @@ each time: its counters begin at zero and its lines in the access log are its ow
 
 import itertools
 import json
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,15 @@ class Site:
         """A new connection to the site."""
         return Client(self.port, timeout_s=timeout_s, receive_buffer_bytes=receive_buffer_bytes)
 
+    def secure(
+        self,
+        tls: ssl.SSLContext,
+        name: str | None = "site.example",
+        session: ssl.SSLSession | None = None,
+    ) -> Client:
+        """A new connection with TLS, for this name; ``session`` is resumed."""
+        return Client(self.port, tls=tls, server_name=name, session=session)
+
     def get(self, path: str = "/", *lines: str) -> Response:
         """GET on a connection of its own, with these header lines besides Host."""
         head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: a.example", *lines])
@@ -88,9 +98,19 @@ class Program:
         Raises:
             AssertionError: If the program refuses them.
         """
-        self.trunkline.write_config("".join(site.config for site in (*sites, self._filler)))
-        status, answer = self.trunkline.reload()
+        status, answer = self._take_up(sites)
         assert status == 200, answer
+
+    def refused(self, *sites: Site) -> list[dict[str, Any]]:
+        """The errors for which these sites are not taken up.
+
+        Raises:
+            AssertionError: If they are.
+        """
+        status, answer = self._take_up(sites)
+        assert status == 422, answer
+        errors: list[dict[str, Any]] = answer["errors"]
+        return errors
 
     def failures(self, site: Site, **reason: str) -> float:
         """How many exchanges of the site failed, for ``reason=…`` or for any."""
@@ -112,6 +132,10 @@ class Program:
             lambda: len(self._lines(site)) >= at_least, timeout_s=5, what=f"{at_least} lines of log"
         )
         return [json.loads(line) for line in self._lines(site)]
+
+    def _take_up(self, sites: Sequence[Site]) -> tuple[int, Any]:
+        self.trunkline.write_config("".join(site.config for site in (*sites, self._filler)))
+        return self.trunkline.reload()
 
     def _lines(self, site: Site) -> list[str]:
         """The site's complete lines: the last one of the file may still be on its way."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 
@@ -32,24 +33,29 @@ class Listener:
     Args:
         serve: Called for each connection; the connection is closed when it returns.
         port: 0 lets the kernel choose once.
+        tls: Default: in the clear. Connections whose handshake fails are not served.
     """
 
     def __init__(
         self,
         serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port
         self.writers: set[asyncio.StreamWriter] = set()
         """Of the connections that are open now."""
         self._serve = serve
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Accept connections; nothing happens if it already does."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(
+                self._accept, "127.0.0.1", self.port, ssl=self._tls
+            )
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ TOKEN = "the-token-of-the-tests"
 _ADDED = f"""
 [runtime]
 threads = {{threads}}
-grace = "2s"
+grace = "{{grace}}"
 ready_file = "ready"
 [admin]
 listen = "127.0.0.1:0"
@@ -58,6 +58,7 @@ class Trunkline:
         directory: Its own, for configuration, logs and state.
         config: TOML without ``[runtime]``, ``[admin]`` and ``[access_log]``.
         threads: Worker threads.
+        grace: How long requests may take to finish at the end.
         command_prefix: Put before the command, e.g. ``["prlimit", "--nofile=64"]``.
     """
 
@@ -67,11 +68,12 @@ class Trunkline:
         config: str,
         *,
         threads: int = 1,
+        grace: str = "2s",
         command_prefix: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.config_path = directory / "trunkline.toml"
-        self._added = _ADDED.format(threads=threads)
+        self._added = _ADDED.format(threads=threads, grace=grace)
         self.write_config(config)
         command = [sys.executable, "-m", "trunkline", "up", "--config", str(self.config_path)]
         self.process = Process(

@@ -9,6 +9,7 @@ raw, byte for byte as they came.
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
@@ -112,12 +113,13 @@ class Upstream:
     Args:
         scripts: One for each connection in the order they come, the last one repeats.
         port: Where to listen; 0 = any.
+        tls: Default: in the clear.
     """
 
-    def __init__(self, *scripts: Script, port: int = 0) -> None:
+    def __init__(self, *scripts: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._scripts = list(scripts) or [WELL_BEHAVED]
         self._loop = LoopThread("upstream")
-        self._listener = tcp.Listener(self._serve, port)
+        self._listener = tcp.Listener(self._serve, port, tls)
         self.requests: list[bytes] = []
         self.connection_count = 0
         self.come_back()

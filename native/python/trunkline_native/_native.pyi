@@ -1,6 +1,6 @@
 """The extension module. Times are seconds (float) at this boundary; inside they are nanoseconds."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar, final
 
@@ -764,7 +764,24 @@ class Engine:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:
         """Opens the access log anew, after it was moved away."""
+    def adopt(self, descriptors: Sequence[int]) -> None:
+        """Takes over listening sockets that somebody else has opened; plans to come use them in place of new ones.
+
+        Args:
+            descriptors: Their numbers; the caller keeps and closes its own.
+
+        Raises:
+            OSError: One is no listening TCP socket; then none is taken.
+        """
+    def release_unclaimed(self) -> list[str]:
+        """Closes adopted sockets that no plan has asked for, and returns their addresses."""
+    def descriptors(self) -> list[int]:
+        """Numbers of the listening sockets, to hand to another process. They are open until the next plan, drain or stop."""
     def drain(self) -> None:
         """Stops accepting; idle connections close, the others after their present request."""
-    def stop(self, grace_seconds: float) -> bool:
-        """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut."""
+    def stop(self, grace_seconds: float, linger_seconds: float = 0.0) -> bool:
+        """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
+
+        Within the first `linger_seconds`, which is for a process whose sockets another one has taken over, idle connections
+        stay open for one more request.
+        """

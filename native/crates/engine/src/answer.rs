@@ -131,6 +131,9 @@ impl Client {
         }
         if let Some(call) = own.call {
             call.write_failure(&mut out, own.status, own.reason);
+            if self.wire.stream().is_none() {
+                out.extend_from_slice(b"Content-Length: 0\r\n");
+            }
             out.extend_from_slice(b"\r\n");
             return (out, 0);
         }

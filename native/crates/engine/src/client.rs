@@ -113,7 +113,7 @@ impl Client {
         poll_fn(|context| match self.wire.poll_block(context) {
             Poll::Ready(read) => Poll::Ready(read.ok()),
             Poll::Pending => {
-                let over = self.worker.is_draining() || self.deadline.poll_expired(context).is_ready();
+                let over = self.worker.closes_idle() || self.deadline.poll_expired(context).is_ready();
                 if over { Poll::Ready(None) } else { Poll::Pending }
             }
         })
@@ -140,7 +140,7 @@ impl Client {
     }
 
     fn desk(&self, started_ns: u64, now_ns: u64) -> Desk<'_> {
-        Desk { listener: &self.listener, peer: &self.peer, started_ns, now_ns }
+        Desk { listener: &self.listener, peer: &self.peer, worker: self.worker.index, started_ns, now_ns }
     }
 
     /// The slow way to a head. It is parsed again only when a line has ended, so that a client that sends one byte at a time

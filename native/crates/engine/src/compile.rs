@@ -23,6 +23,7 @@ use crate::hash_key::HashKey;
 use crate::plan::{self, Plan};
 use crate::snapshot::{CheckReport, Dial, Listener, Pool, Route, Server, Snapshot};
 use crate::tokens::Tokens;
+use crate::traffic::Pools;
 
 const MS: u64 = 1_000_000;
 /// Slots of a Maglev table: Katran's default; a share's error is below 1 % for up to 650 servers.
@@ -118,8 +119,7 @@ impl Compiler<'_, '_> {
                 None => self.unsound_pools.push(name),
             }
         }
-        let by_name: HashMap<&str, &Arc<Pool>> =
-            pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let by_name: Pools<'_> = pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
         let mut listeners = Vec::with_capacity(plan.listeners.len());
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
@@ -199,6 +199,8 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let former = before.and_then(|before| before.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
             name: planned.name.clone(),
             id: next_id(),
@@ -208,6 +210,7 @@ impl Compiler<'_, '_> {
             hash_key,
             outliers,
             retry_budget,
+            bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),
             plan: planned,
@@ -297,7 +300,7 @@ impl Compiler<'_, '_> {
         &mut self,
         index: usize,
         planned: plan::Listener,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         generation: u64,
     ) -> Option<Listener> {
         let path = format!("listeners[{index}]");
@@ -376,7 +379,7 @@ impl Compiler<'_, '_> {
         &mut self,
         path: &str,
         mut planned: plan::Route,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         known: &HashMap<&str, &Route>,
     ) -> (trunkline_route::Route, Option<Route>) {
         let chain = Chain::compile(&planned.name, &planned.filters, self.environment);
@@ -388,12 +391,9 @@ impl Compiler<'_, '_> {
             }
             None => Some(None),
         };
-        let wanted = planned.pool.clone().unwrap_or_default();
-        let pool = pools.get(wanted.as_str()).copied().cloned();
-        if pool.is_none() && !self.unsound_pools.contains(&wanted) {
-            self.error(format!("{path}.pool"), format!("there is no pool `{wanted}`"));
-        }
-        let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {
+        let known = known.get(planned.name.as_str()).copied();
+        let sides = self.sides(path, &planned, pools, known);
+        let (Some(chain), Some(rewrite), Some(sides)) = (chain, rewrite, sides) else {
             return (table_entry(planned), None);
         };
         if chain.answers_preflights()
@@ -402,15 +402,16 @@ impl Compiler<'_, '_> {
         {
             planned.methods.push("OPTIONS".to_owned());
         }
-        if planned.grpc_web && pool.plan.protocol != plan::Protocol::Http2 {
+        if planned.grpc_web && sides.all().any(|pool| pool.plan.protocol != plan::Protocol::Http2) {
             self.error(format!("{path}.grpc_web"), "needs a pool with protocol `h2`");
         }
         let compression =
             planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
-        let cells = known.get(planned.name.as_str());
+        let former = known.and_then(|known| known.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
             name: planned.name.clone(),
-            pool,
+            sides,
             chain,
             rewrite,
             compression,
@@ -418,7 +419,8 @@ impl Compiler<'_, '_> {
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
-            cells: cells
+            bulkhead,
+            cells: known
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         (table_entry(planned), Some(route))

@@ -14,12 +14,13 @@ use trunkline_http::{
     parse_request,
 };
 
-use crate::block::{Block, Text};
+use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::body::Sink;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
-use crate::snapshot::{Listener, Route};
+use crate::snapshot::{Listener, Pool, Route};
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -28,6 +29,8 @@ pub(crate) struct Exchange {
     /// When the head was complete: from here on the time is ours and the upstream's.
     pub(crate) admitted_ns: u64,
     pub(crate) route: usize,
+    /// Of the route's split.
+    pub(crate) side: usize,
     /// The head for the upstream, and the body behind it if all of it has arrived.
     pub(crate) outgoing: Text,
     pub(crate) head_bytes: usize,
@@ -49,14 +52,41 @@ pub(crate) struct Exchange {
     pub(crate) websocket_accept: String,
     /// The client offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// May be sent again after a try that got no answer.
-    pub(crate) repeatable: bool,
+    /// The method may be sent again after a try that got no answer.
+    pub(crate) may_repeat: bool,
+    /// The server speaks HTTP/2.
+    pub(crate) to_stream: bool,
     pub(crate) key: Key,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
 
+/// A body that is here may be as long as this to go out with its head.
+const WHOLE_BYTES: usize = ORDINARY_BYTES;
+
 impl Exchange {
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.may_repeat && self.pending == Framing::None
+    }
+
+    /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
+    pub(crate) fn body_room(&self) -> usize {
+        if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
+    }
+
+    /// The whole body is here: it goes out with the head, again if need be.
+    pub(crate) fn complete(&mut self, body: &[u8]) {
+        if self.pending == Framing::Chunked && !self.to_stream {
+            let sink = Sink::Chunked { trailers: false };
+            sink.append(&mut self.outgoing, body);
+            sink.end(&[], &mut self.outgoing);
+        } else {
+            self.outgoing.extend_from_slice(body);
+        }
+        self.facts.body_bytes = body.len() as u64;
+        self.pending = Framing::None;
+    }
+
     /// What a response on a stream will look like.
     pub(crate) fn stream_answers(&self) -> Answers {
         if self.is_websocket { Answers::Connect } else { self.answers }
@@ -196,6 +226,7 @@ impl PerSecond {
 pub(crate) struct Desk<'d> {
     pub(crate) listener: &'d Listener,
     pub(crate) peer: &'d Peer,
+    pub(crate) worker: usize,
     /// When the request began to arrive.
     pub(crate) started_ns: u64,
     pub(crate) now_ns: u64,
@@ -389,10 +420,11 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
+        let side = self.side(route, request);
+        let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
-        if let Err(reason) =
-            self.write_head(&mut outgoing, request, route, filters, facts.web_form().is_some())
-        {
+        let web = facts.web_form().is_some();
+        if let Err(reason) = self.write_head(&mut outgoing, request, route, pool, filters, web) {
             route.chain.abandon(filters);
             let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
             return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);
@@ -408,13 +440,15 @@ impl Desk<'_> {
             }
             other => (other, 0),
         };
-        let is_websocket = route.pool.plan.protocol == crate::plan::Protocol::Http2 && is_websocket(head);
+        let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
+        let is_websocket = to_stream && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
         let facts_call = facts.call;
         let exchange = Exchange {
             facts,
             admitted_ns: self.now_ns,
             route: index,
+            side,
             outgoing,
             head_bytes,
             pending,
@@ -426,8 +460,9 @@ impl Desk<'_> {
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
-            key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            may_repeat: route.retry.methods.iter().any(|known| known == sent),
+            to_stream,
+            key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,
@@ -437,11 +472,18 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
+    /// Which of the route's pools gets it.
+    fn side(&self, route: &Route, request: &trunkline_filter::Request<'_>) -> usize {
+        let Some(division) = &route.sides.division else { return 0 };
+        division.side(request.head, request.client, route.cells.get(self.worker).next_turn())
+    }
+
     pub(crate) fn write_head(
         &self,
         out: &mut Vec<u8>,
         request: &trunkline_filter::Request<'_>,
         route: &Route,
+        pool: &Pool,
         filters: &mut trunkline_filter::Exchange,
         web: bool,
     ) -> Result<(), trunkline_filter::Reason> {
@@ -451,9 +493,9 @@ impl Desk<'_> {
             None if !filters.hides_query() => {
                 let path = if head.method == "CONNECT" { head.target } else { request.path };
                 encode::request_line(out, head.method, path, head.query);
-                host_line(out, head, route);
+                host_line(out, head, pool);
             }
-            rewrite => rewritten(out, request, rewrite.as_ref(), route, filters)?,
+            rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
         let expects = head.expects_continue && head.framing != Framing::None;
@@ -486,7 +528,7 @@ impl Desk<'_> {
         match content_type(head).filter(|_| web) {
             Some(content_type) => trunkline_grpc::web::write_request_lines(out, &content_type),
             None => {
-                let speaks_http2 = route.pool.plan.protocol == crate::plan::Protocol::Http2;
+                let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
                 if speaks_http2 && takes_trailers(head) {
                     out.extend_from_slice(b"TE: trailers\r\n");
                 }
@@ -540,9 +582,9 @@ fn websocket_key() -> String {
     BASE64_STANDARD.encode(fastrand::u128(..).to_be_bytes())
 }
 
-fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, route: &Route) {
+fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, pool: &Pool) {
     // HTTP/1.0 clients may send no Host; HTTP/1.1 upstreams need one.
-    let authority = if head.authority.is_empty() { route.pool.name.as_str() } else { head.authority };
+    let authority = if head.authority.is_empty() { pool.name.as_str() } else { head.authority };
     encode::header(out, "Host", authority.as_bytes());
 }
 
@@ -551,7 +593,7 @@ fn rewritten(
     out: &mut Vec<u8>,
     request: &trunkline_filter::Request<'_>,
     rewrite: Option<&Rewrite>,
-    route: &Route,
+    pool: &Pool,
     filters: &mut trunkline_filter::Exchange,
 ) -> Result<(), trunkline_filter::Reason> {
     // A query parameter that carried a credential is taken out by the same code.
@@ -565,7 +607,7 @@ fn rewritten(
         out.extend_from_slice(b"\r\n");
     } else {
         out.truncate(out.len() - "Host: ".len());
-        host_line(out, request.head, route);
+        host_line(out, request.head, pool);
     }
     rewrite.headers(request, filters);
     Ok(())

@@ -5,12 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use trunkline_concurrency::Report;
 use trunkline_filter::Outlook;
 use trunkline_http::{HeaderBuffer, RequestHead, host_of, normalise, parse_request};
 
+use crate::bulkhead::Bulkhead;
 use crate::clock;
 use crate::engine::Engine;
 use crate::exchange::Desk;
+use crate::sides::Division;
 use crate::snapshot::{Listener, Pool, Route};
 
 /// The request to explain.
@@ -134,14 +137,46 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     let now_ns = clock::now_ns();
     let verdicts = route.chain.explain(&request, now_ns);
     answer["filters"] = verdicts.iter().map(filter).collect();
-    answer["pool"] = json!(route.pool.name);
-    answer["servers"] = servers(&route.pool);
-    let desk = Desk { listener, peer: &peer, started_ns: now_ns, now_ns };
-    match refused(&desk, &request, route, &verdicts) {
+    let side = side(route, head, client);
+    let pool = route.sides.pool(side);
+    answer["pool"] = json!(pool.name);
+    if let Some(division) = &route.sides.division {
+        answer["split"] = split(division);
+    }
+    let limits = limits(route, pool);
+    if !limits.is_empty() {
+        answer["limits"] = json!(limits);
+    }
+    answer["servers"] = servers(pool);
+    let desk = Desk { listener, peer: &peer, worker: 0, started_ns: now_ns, now_ns };
+    match refused(&desk, &request, route, pool, &verdicts) {
         Some((status, reason)) => answer["refused"] = json!({ "status": status, "reason": reason }),
-        None => answer["server"] = server(&route.pool, head, client),
+        None => answer["server"] = server(pool, head, client),
     }
     answer
+}
+
+/// The side of a split; by turns, that of the first worker's next request.
+fn side(route: &Route, head: &RequestHead<'_, '_>, client: IpAddr) -> usize {
+    let division = route.sides.division.as_ref();
+    division.map_or(0, |division| division.side(head, client, route.cells.get(0).turn()))
+}
+
+/// What a request has to have a place in, and how full that is.
+fn limits(route: &Route, pool: &Pool) -> Vec<Value> {
+    let limit = |of: &str, name: &str, bulkhead: &Bulkhead| {
+        let Report { limit, in_flight, waiting, .. } = bulkhead.report();
+        json!({ "of": of, "name": name, "limit": limit, "active": in_flight, "waiting": waiting })
+    };
+    let of_route = route.bulkhead.as_deref().map(|bulkhead| limit("route", &route.name, bulkhead));
+    let of_pool = pool.bulkhead.as_deref().map(|bulkhead| limit("pool", &pool.name, bulkhead));
+    of_route.into_iter().chain(of_pool).collect()
+}
+
+fn split(division: &Division) -> Value {
+    let sides: Vec<Value> =
+        division.plan.iter().map(|share| json!({ "pool": share.pool, "weight": share.weight })).collect();
+    json!({ "by": division.by.as_deref().unwrap_or("turns"), "sides": sides })
 }
 
 /// What would be answered instead of going to a server.
@@ -149,6 +184,7 @@ fn refused(
     desk: &Desk<'_>,
     request: &trunkline_filter::Request<'_>,
     route: &Route,
+    pool: &Pool,
     verdicts: &[trunkline_filter::Explained],
 ) -> Option<(u16, &'static str)> {
     if let Some(failure) = desk.over_limits(request.head, route) {
@@ -160,7 +196,7 @@ fn refused(
     });
     let unsafe_rewrite = || {
         let mut filters = trunkline_filter::Exchange::default();
-        let written = desk.write_head(&mut Vec::new(), request, route, &mut filters, false);
+        let written = desk.write_head(&mut Vec::new(), request, route, pool, &mut filters, false);
         written.err().map(|reason| (reason.status(), reason.as_str()))
     };
     responds.or_else(unsafe_rewrite)

@@ -2,13 +2,15 @@
 //!
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
-//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries), `reply` and `relay` (the answer),
-//! `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
+//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
+//! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
 
 mod acceptor;
 mod answer;
+mod arrival;
 mod block;
 mod body;
+mod bulkhead;
 mod cells;
 mod client;
 mod clock;
@@ -28,19 +30,25 @@ mod grpc;
 mod h2;
 mod hash_key;
 mod health;
+mod listening;
 mod metrics;
+mod patience;
 pub mod plan;
 mod proxy;
+mod queue;
 mod recent;
 mod relay;
 mod reply;
+mod retry;
 mod secure;
 mod settle;
+mod sides;
 mod snapshot;
 mod splice;
 mod status;
 mod timer;
 mod tokens;
+mod traffic;
 mod transform;
 mod transport;
 mod tunnel;

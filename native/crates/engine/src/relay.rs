@@ -1,7 +1,9 @@
 //! The response's way to the client. What arrived with the head goes out with it in one write; the rest follows in pieces of at most
 //! one large block, so a body of any size takes the same memory, and a slow reader slows the upstream.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::task::Poll;
 
 use crate::block::{Block, Text};
 use crate::body::{self, Sink, Source};
@@ -13,7 +15,7 @@ use crate::reply::Reply;
 use crate::settle::Tally;
 use crate::splice::Pipe;
 use crate::transform::Transform;
-use crate::transport::Transport;
+use crate::transport::{Transport, expire};
 use crate::tunnel;
 use crate::upstream::Connection;
 
@@ -223,8 +225,16 @@ impl Journey<'_> {
     ) -> Result<usize, Failure> {
         self.rearm_read();
         let spare = block.spare().get_mut(..room).unwrap_or_default();
-        let read = connection.wire.read(spare, &self.client.deadline).await;
-        let count = read.map_err(|error| self.body_error(&error))?;
+        let client = self.client;
+        let read = poll_fn(|context| match connection.wire.poll_read(context, spare) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.body_error(&error))),
+            // A server that has nothing to say for now does not notice that nobody listens.
+            Poll::Pending if client.wire.poll_reset(context).is_ready() => {
+                Poll::Ready(Err(Failure::CLIENT_CLOSED))
+            }
+            Poll::Pending => expire(&client.deadline, context).map_err(|error| self.body_error(&error)),
+        });
+        let count = read.await?;
         block.advance(count);
         Ok(count)
     }

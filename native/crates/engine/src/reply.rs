@@ -113,6 +113,11 @@ fn examine(
     if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
         return Err(Failure::UNEXPECTED_UPGRADE);
     }
+    let ignored = exchange.facts.version == Version::Http2 && exchange.may_tunnel;
+    if ignored && exchange.answers != Answers::Connect && (200..300).contains(&head.status) {
+        // RFC 8441 §5: it would say that the WebSocket is open.
+        return Err(Failure::UPGRADE_IGNORED);
+    }
     let arrived = judge(&head, exchange, filters, forwarding, close, try_again)?;
     Ok((arrived, head.length))
 }
@@ -200,6 +205,10 @@ fn translate(
     let trailers = exchange.facts.call.is_some() || edits.is_empty();
     let (body, sink, declared) = framing_for(head, framing, exchange.facts.version, trailers);
     let (body, declared) = if unwanted { (Source::Nothing, Framing::None) } else { (body, declared) };
+    // A stream's end says that there is no body; in HTTP/1.1 a length has to.
+    let says_nothing = head.version == Version::Http2 && head.framing == Framing::None && length.is_none();
+    let may_have_body = exchange.answers != Answers::Head && !matches!(head.status, 204 | 304);
+    let length = if says_nothing && may_have_body { Some(0) } else { length };
     let ends_with_close = sink == Sink::Raw && declared == Framing::UntilClose;
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);

@@ -13,11 +13,13 @@ use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
 use trunkline_tls::{ClientTls, ServerTls};
 
+use crate::bulkhead::Bulkhead;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
 use crate::plan;
+use crate::sides::Sides;
 use crate::tokens::Tokens;
 
 pub(crate) struct Snapshot {
@@ -70,7 +72,7 @@ pub(crate) struct ProxyPolicy {
 
 pub(crate) struct Route {
     pub(crate) name: String,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) sides: Sides,
     pub(crate) chain: Chain,
     pub(crate) rewrite: Option<Rewrite>,
     pub(crate) compression: Option<trunkline_compress::Policy>,
@@ -78,6 +80,8 @@ pub(crate) struct Route {
     pub(crate) grpc_web: bool,
     pub(crate) timeouts: plan::RouteTimeouts,
     pub(crate) retry: plan::Retry,
+    /// `None` = as much at once as comes.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }
@@ -95,6 +99,8 @@ pub(crate) struct Pool {
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// `None` = as much at once as its servers take.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.
     pub(crate) waiting: AtomicUsize,
     pub(crate) released: Notify,

@@ -1,5 +1,7 @@
 //! What the engine is doing, as JSON for the admin API and `trunkline status`.
 
+mod traffic;
+
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -78,15 +80,17 @@ fn listener_status(listener: &Listener) -> Value {
 fn route_status(listener: &Listener, route: &Route) -> Value {
     let mut latencies = Latencies::default();
     route.cells.iter().for_each(|cells| cells.latency.merge_into(&mut latencies));
-    json!({
+    let mut told = json!({
         "name": route.name,
         "listener": listener.name,
-        "pool": route.pool.name,
+        "pool": route.sides.only().map(|pool| &pool.name),
         "requests": latencies.count(),
         "errors_5xx": sum_class(&route.cells, 5, |cells| &cells.classes),
         "p50_ms": milliseconds(latencies.quantile(0.5)),
         "p99_ms": milliseconds(latencies.quantile(0.99)),
-    })
+    });
+    traffic::tell_of_route(&mut told, route);
+    told
 }
 
 fn pool_status(pool: &Pool) -> Value {
@@ -97,12 +101,14 @@ fn pool_status(pool: &Pool) -> Value {
         let ejection = report.and_then(|report| report.ejection);
         server_status(server, standing, ejection, now_ns)
     });
-    json!({
+    let mut told = json!({
         "name": pool.name,
         "algorithm": pool.plan.algorithm,
         "waiting": pool.waiting.load(Ordering::Relaxed),
         "servers": servers.collect::<Vec<_>>(),
-    })
+    });
+    traffic::tell_of_pool(&mut told, pool);
+    told
 }
 
 /// Why a server is left out, and for how much longer.

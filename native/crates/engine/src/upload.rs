@@ -225,7 +225,9 @@ impl Upload<'_, '_> {
                 block.advance(count);
                 Ok(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Failure::BODY_TIMEOUT),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(self.journey.late(Failure::BODY_TIMEOUT))
+            }
             Err(_) => Err(Failure::CLIENT_CLOSED),
         }
     }

@@ -17,7 +17,7 @@ use crate::cells::ServerCells;
 use crate::clock;
 use crate::failure::Failure;
 use crate::forwarding::Peer;
-use crate::h2::{self, Link, Stream};
+use crate::h2::{self, Link, Reset, Stream};
 use crate::plan::{self, KeepAlive};
 use crate::proxy;
 use crate::secure::Broken;
@@ -154,6 +154,7 @@ impl LocalServer {
         timeout_ms: u64,
         peer: &Peer,
         answers: Answers,
+        requests: u32,
     ) -> Result<Connection, Failure> {
         if !self.speaks_http2() {
             let transport = self.dial(timeout_ms, peer).await?;
@@ -163,7 +164,7 @@ impl LocalServer {
             let attempt = self.connecting.borrow().clone();
             match attempt {
                 Some(attempt) => attempt.wait().await?,
-                None => self.link(worker, timeout_ms, peer).await?,
+                None => self.link(worker, timeout_ms, peer, requests).await?,
             }
             if let Some(connection) = self.reuse(answers) {
                 return Ok(connection);
@@ -172,27 +173,37 @@ impl LocalServer {
     }
 
     /// Makes a connection that streams share.
-    async fn link(&self, worker: &Rc<Worker>, timeout_ms: u64, peer: &Peer) -> Result<(), Failure> {
+    async fn link(
+        &self,
+        worker: &Rc<Worker>,
+        timeout_ms: u64,
+        peer: &Peer,
+        requests: u32,
+    ) -> Result<(), Failure> {
         let attempt = Rc::new(Attempt::default());
         let announced = Announced { server: self, attempt: Rc::clone(&attempt) };
         self.connecting.replace(Some(attempt));
-        let dialled = self.dial(timeout_ms, peer).await;
-        let outcome = dialled.map(|transport| {
+        let made = async {
+            let transport = self.dial(timeout_ms, peer).await?;
             let codec = trunkline_http2::Connection::client(h2::upstream_settings(), h2::upstream_limits());
-            self.links.borrow_mut().push(Link::connect(worker, transport, codec));
-        });
+            let link = Link::connect(worker, transport, codec, requests);
+            let greeted = within(timeout_ms, async { link.greeted().await.map_err(greeting_failure) }).await;
+            let usable =
+                greeted.and_then(|()| link.can_open().then_some(()).ok_or(Failure::UPSTREAM_REFUSED));
+            match usable {
+                Ok(()) => self.links.borrow_mut().push(link),
+                Err(_) => link.close(),
+            }
+            usable
+        };
+        let outcome = made.await;
         announced.attempt.outcome.set(Some(outcome));
         outcome
     }
 
     /// Connects, says who the client is where that is wanted, and agrees on TLS.
     async fn dial(&self, timeout_ms: u64, peer: &Peer) -> Result<Transport, Failure> {
-        let limit =
-            if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
-        let dialled = match tokio::time::timeout(limit, self.dial_at_leisure(peer)).await {
-            Ok(dialled) => dialled,
-            Err(_) => Err(Failure::CONNECT_TIMEOUT),
-        };
+        let dialled = within(timeout_ms, self.dial_at_leisure(peer)).await;
         let cells = self.cells();
         if dialled.is_ok() {
             cells.connects.inc()
@@ -308,6 +319,23 @@ impl Drop for Announced<'_> {
     fn drop(&mut self) {
         self.server.connecting.take();
         self.attempt.over.notify_waiters();
+    }
+}
+
+/// 0 = all the time.
+async fn within<T>(
+    timeout_ms: u64,
+    connecting: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let limit = if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
+    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Failure::CONNECT_TIMEOUT))
+}
+
+/// A server that accepted the connection and said nothing of HTTP/2.
+fn greeting_failure(reset: Reset) -> Failure {
+    match reset {
+        Reset::WrongProtocol => Failure::WRONG_PROTOCOL,
+        _ => Failure::CONNECT_FAILED,
     }
 }
 

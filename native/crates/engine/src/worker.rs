@@ -29,7 +29,10 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Follows the snapshot's generation; workers compare it once per request.
     pub(crate) generation: AtomicU64,
+    /// Nothing new is accepted, and each connection's next answer is its last.
     pub(crate) draining: AtomicBool,
+    /// While draining: idle connections may still send that last request.
+    pub(crate) lingering: AtomicBool,
     /// Client connections that are open.
     pub(crate) open: AtomicUsize,
     pub(crate) recent: RecentErrors,
@@ -111,7 +114,7 @@ impl Worker {
             match command {
                 Command::Listen { listener, planned, socket } => acceptors.open(listener, planned, socket),
                 Command::Unlisten { listener, address, released } => {
-                    acceptors.close(&listener, address, released);
+                    acceptors.close(&listener, address, &released);
                 }
                 Command::Log(writer) => self.change_log(writer),
                 Command::Drain => {
@@ -162,6 +165,11 @@ impl Worker {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether connections that wait for a request are closed.
+    pub(crate) fn closes_idle(&self) -> bool {
+        self.is_draining() && !self.shared.lingering.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_cut(&self) -> bool {

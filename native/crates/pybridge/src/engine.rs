@@ -123,17 +123,46 @@ impl Engine {
         self.0.reopen_logs();
     }
 
+    /// Takes over listening sockets that somebody else has opened; plans to come use them in place of new ones.
+    ///
+    /// Args:
+    ///     descriptors: Their numbers; the caller keeps and closes its own.
+    ///
+    /// Raises:
+    ///     OSError: One is no listening TCP socket; then none is taken.
+    #[allow(clippy::needless_pass_by_value)]
+    fn adopt(&self, descriptors: Vec<i32>) -> PyResult<()> {
+        Ok(self.0.adopt(&descriptors)?)
+    }
+
+    /// Closes adopted sockets that no plan has asked for, and returns their addresses.
+    fn release_unclaimed(&self) -> Vec<String> {
+        self.0.release_unclaimed().iter().map(ToString::to_string).collect()
+    }
+
+    /// Numbers of the listening sockets, to hand to another process. They are open until the next plan, drain or stop.
+    fn descriptors(&self) -> Vec<i32> {
+        self.0.descriptors()
+    }
+
     /// Stops accepting; idle connections close, the others after their present request.
     fn drain(&self) {
         self.0.drain();
     }
 
     /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
-    fn stop(&self, py: Python<'_>, grace_seconds: f64) -> PyResult<bool> {
-        let grace = Duration::try_from_secs_f64(grace_seconds)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(py.detach(|| self.0.stop(grace)))
+    ///
+    /// Within the first `linger_seconds`, which is for a process whose sockets another one has taken over, idle connections
+    /// stay open for one more request.
+    #[pyo3(signature = (grace_seconds, linger_seconds = 0.0))]
+    fn stop(&self, py: Python<'_>, grace_seconds: f64, linger_seconds: f64) -> PyResult<bool> {
+        let (grace, linger) = (seconds(grace_seconds)?, seconds(linger_seconds)?);
+        Ok(py.detach(|| self.0.stop(grace, linger)))
     }
+}
+
+fn seconds(value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 impl Engine {

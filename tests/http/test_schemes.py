@@ -1,8 +1,7 @@
-"""A request for a resource of one scheme that comes by a connection of the other (RFC 9110 §7.4)."""
+"""A request for a resource of one scheme, by a connection of the other (RFC 9110 §7.4)."""
 
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from h2.config import H2Configuration
@@ -88,7 +87,7 @@ def test_absolute_targets(listener: str, scheme: str, port_of: dict[str, int]) -
 
 def status_on_a_stream(client: Client, scheme: str) -> int:
     """What a GET with this ``:scheme`` is answered with."""
-    connection = H2Connection(H2Configuration(header_encoding="ascii"))
+    connection = H2Connection(H2Configuration())
     connection.initiate_connection()
     head = {":method": "GET", ":scheme": scheme, ":authority": "test", ":path": "/"}
     connection.send_headers(1, list(head.items()), end_stream=True)
@@ -96,7 +95,7 @@ def status_on_a_stream(client: Client, scheme: str) -> int:
     while True:
         for event in connection.receive_data(client.socket.recv(65536)):
             if isinstance(event, ResponseReceived):
-                return int(dict(event.headers)[":status"])
+                return int(dict(event.headers)[b":status"])
 
 
 @pytest.mark.parametrize(("listener", "scheme"), ANSWERS)

@@ -217,6 +217,18 @@ ROWS = [
     ),
     Row(
         "9110 §7.8",
+        "no advice to upgrade to what is not offered on",
+        answers=sized(b"Connection: Upgrade", b"Upgrade: h2,h2c"),
+        client_lacks=("Upgrade", "Connection"),
+    ),
+    Row(
+        "9110 §7.8",
+        "advice that Connection does not name is not meant for the next hop",
+        answers=sized(b"Upgrade: chat"),
+        client_lacks=("Upgrade", "Connection"),
+    ),
+    Row(
+        "9110 §7.8",
         "an upgrade waits for the request's end",
         post(*UPGRADE, b"Content-Length: 5"),
         server_body=b"hello",

@@ -50,7 +50,9 @@ pub(crate) struct Exchange {
     pub(crate) is_websocket: bool,
     /// What a client of HTTP/1.1 is answered then (RFC 6455 §4.2.2), as a line.
     pub(crate) websocket_accept: String,
-    /// The client offered to change the protocol, or asked for a tunnel.
+    /// What the client offered in `Upgrade`.
+    pub(crate) offered: Vec<u8>,
+    /// It offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
     /// The method may be sent again after a try that got no answer.
     pub(crate) may_repeat: bool,
@@ -459,6 +461,7 @@ impl Desk<'_> {
             coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
+            offered: head.upgrade.unwrap_or_default().to_vec(),
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
             may_repeat: route.retry.methods.iter().any(|known| known == sent),
             to_stream,

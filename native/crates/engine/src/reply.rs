@@ -3,7 +3,7 @@
 use trunkline_compress::{Decision, Policy};
 use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode, may_switch,
     parse_response,
 };
 use trunkline_http2::Fields;
@@ -110,7 +110,7 @@ fn examine(
     let mut storage = HeaderBuffer::new();
     let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
     let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
-    if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
+    if head.status == 101 && !head.upgrade.is_some_and(|chosen| may_switch(&exchange.offered, chosen)) {
         return Err(Failure::UNEXPECTED_UPGRADE);
     }
     let ignored = exchange.facts.version == Version::Http2 && exchange.may_tunnel;
@@ -296,13 +296,14 @@ fn connection_line(
     closes: bool,
     http10: bool,
 ) {
-    if let Some(protocol) = head.upgrade.filter(|_| tunnels) {
-        out.extend_from_slice(b"Connection: upgrade\r\n");
-        encode::header(out, "Upgrade", protocol);
-    } else if closes {
+    if closes {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if http10 && !tunnels {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    if let Some(protocols) = head.upgrade.filter(|_| !http10) {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+        encode::header(out, "Upgrade", protocols);
     }
 }
 

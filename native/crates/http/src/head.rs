@@ -109,7 +109,7 @@ pub struct ResponseHead<'b, 'h> {
     pub content_length: Option<u64>,
     /// The upstream will keep the connection.
     pub keep_alive: bool,
-    /// Value of `Upgrade` in a 101.
+    /// Value of `Upgrade`: in a 101 what is switched to, else what the server would like.
     pub upgrade: Option<&'b [u8]>,
     pub length: usize,
 }

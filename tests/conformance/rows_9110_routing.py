@@ -48,7 +48,7 @@ ROWS = [
         chunked(b"5\r\nhello\r\n0\r\nX-Hop: 1\r\nX-Stay: 2\r\n\r\n").replace(
             b"\r\n\r\n", b"\r\nConnection: X-Hop\r\n\r\n", 1
         ),
-        server_gets=("X-Stay: 2",),
+        server_body=b"5\r\nhello\r\n0\r\nX-Stay: 2\r\n\r\n",
         server_lacks=("X-Hop", "Connection"),
     ),
     Row(

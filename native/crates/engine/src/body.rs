@@ -33,6 +33,11 @@ pub(crate) enum Sink {
 }
 
 impl Source {
+    /// Chunks of a message that says this of its connection.
+    pub(crate) fn chunked(connection: Vec<u8>) -> Self {
+        Self::Chunked(Box::new(ChunkDecoder::of(connection)))
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Nothing | Self::Length(0) | Self::Ended(_) => true,

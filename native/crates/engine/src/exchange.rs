@@ -10,8 +10,8 @@ use trunkline_compress::Coding;
 use trunkline_filter::Rewrite;
 use trunkline_grpc::Form;
 use trunkline_http::{
-    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
-    parse_request,
+    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, connection_options, encode, host_of,
+    normalise, parse_request,
 };
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
@@ -42,6 +42,8 @@ pub(crate) struct Exchange {
     pub(crate) is_head: bool,
     /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
     pub(crate) trailers: bool,
+    /// What `Connection` says, for the trailers that chunks may bring.
+    pub(crate) connection: Vec<u8>,
     /// What a gRPC client gave its call; 0 = all the time.
     pub(crate) timeout_ms: u64,
     /// How the client would like the body compressed, on a route that does.
@@ -457,6 +459,11 @@ impl Desk<'_> {
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
             trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
+            connection: if pending == Framing::Chunked {
+                connection_options(head.headers)
+            } else {
+                Vec::new()
+            },
             timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
             coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,

@@ -3,8 +3,8 @@
 use trunkline_compress::{Decision, Policy};
 use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode, may_switch,
-    parse_response,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, connection_options,
+    encode, may_switch, parse_response,
 };
 use trunkline_http2::Fields;
 
@@ -320,7 +320,7 @@ fn framing_for(
         Framing::None => Source::Nothing,
         _ if streams => Source::Stream,
         Framing::Length(length) => Source::Length(length),
-        Framing::Chunked => Source::Chunked(Box::default()),
+        Framing::Chunked => Source::chunked(connection_options(head.headers)),
         Framing::UntilClose => Source::UntilClose,
     };
     let (sink, declared) = match (client, framing) {

@@ -87,7 +87,9 @@ impl Upload<'_, '_> {
                 self.length(block, length).await
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
-            (Framing::Chunked, _) => self.framed(block, Source::Chunked(Box::default())).await,
+            (Framing::Chunked, _) => {
+                self.framed(block, Source::chunked(self.journey.exchange.connection.clone())).await
+            }
         }
     }
 

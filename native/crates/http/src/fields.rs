@@ -64,7 +64,18 @@ fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
-/// Calls `visit` for each of them.
+/// All that `Connection` says, as one list.
+pub fn connection_options(headers: &[Header<'_>]) -> Vec<u8> {
+    let lines = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("connection"));
+    lines.map(|header| header.value).collect::<Vec<_>>().join(&b',')
+}
+
+/// Whether such a list names a field.
+pub(crate) fn names(list: &[u8], name: &[u8]) -> bool {
+    members(list).any(|member| member.eq_ignore_ascii_case(name))
+}
+
+/// Calls `visit` for each member.
 pub(crate) fn list_members<'v>(value: &'v [u8], visit: impl FnMut(&'v [u8])) {
     members(value).for_each(visit);
 }

@@ -249,7 +249,7 @@ impl Journey<'_> {
         } else {
             Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
         };
-        if relayed.reusable && self.body_is_sent() {
+        if relayed.reusable && self.body_is_sent() && !self.progress.trailers.get() {
             local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
         }
         Ok(relayed)

@@ -89,6 +89,14 @@ ROWS = [
         forwarded=0,
     ),
     Row(
+        "9110 §9.3.7",
+        "OPTIONS that is answered here says what is allowed",
+        _asking(b"OPTIONS", b"Max-Forwards: 0"),
+        forwarded=0,
+        client_gets=("Allow: GET, OPTIONS", "Content-Length: 0"),
+        listener="methods",
+    ),
+    Row(
         "9110 §7.6.2",
         "TRACE with Max-Forwards: 0 is answered here",
         _asking(b"TRACE", b"Max-Forwards: 0"),

@@ -20,6 +20,7 @@ use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
+use crate::hops;
 use crate::snapshot::{Listener, Pool, Route};
 
 /// A request that was admitted, ready for the upstream.
@@ -198,6 +199,8 @@ pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
     pub(crate) route: Option<usize>,
+    /// For an OPTIONS that ends here.
+    pub(crate) allow: Option<String>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -327,8 +330,7 @@ impl Desk<'_> {
             return (Admission::Refuse(Refused { reusable: false, ..refused }), 0);
         }
         if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
-            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
-            return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);
+            return (Admission::Answer(answered(refusal, facts, None, head)), 0);
         }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
@@ -362,11 +364,11 @@ impl Desk<'_> {
         if let trunkline_filter::Verdict::Respond(refusal) =
             route.chain.request(&request, filters, self.now_ns)
         {
-            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
-            return (
-                Admission::Answer(Answered { refusal, facts, route: Some(found.route), reusable, is_head }),
-                0,
-            );
+            return (Admission::Answer(answered(refusal, facts, Some(found.route), head)), 0);
+        }
+        if hops::left(head) == Some(0) {
+            route.chain.abandon(filters);
+            return (self.end_here(&wanted, found.route, head, facts, filters), 0);
         }
         self.forward(bytes, &request, found.route, route, facts, filters)
     }
@@ -513,8 +515,10 @@ impl Desk<'_> {
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
         let replaces_via = forwarding.via(head.version).is_some();
+        let hops = hops::left(head);
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
             _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
+            Field::Other if hops.is_some() && hops::is_max_forwards(header) => false,
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
@@ -526,6 +530,9 @@ impl Desk<'_> {
             Field::HopByHop | Field::Host | Field::Framing => false,
         });
         forwarding.write(out, head, self.peer);
+        if let Some(left) = hops.filter(|_| !edits.removes("max-forwards")) {
+            hops::write(out, left);
+        }
         edits.appended().for_each(|(name, value)| encode::header(out, name, value));
         if let Some(protocol) = head.upgrade {
             out.extend_from_slice(b"Connection: upgrade\r\n");
@@ -640,6 +647,16 @@ pub(crate) fn unreadable(failure: Failure, facts: Facts) -> Admission {
 /// Whether what follows a refused request is the next one: neither its body nor early bytes for a tunnel.
 fn is_reusable(head: &RequestHead<'_, '_>) -> bool {
     head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT"
+}
+
+pub(crate) fn answered(
+    refusal: trunkline_filter::Refusal,
+    facts: Facts,
+    route: Option<usize>,
+    head: &RequestHead<'_, '_>,
+) -> Answered {
+    let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+    Answered { refusal, facts, route, allow: None, reusable, is_head }
 }
 
 fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {

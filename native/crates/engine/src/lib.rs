@@ -30,6 +30,7 @@ mod grpc;
 mod h2;
 mod hash_key;
 mod health;
+mod hops;
 mod listening;
 mod metrics;
 mod patience;

@@ -542,15 +542,14 @@ impl Desk<'_> {
                 encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
             }
         }
-        match content_type(head).filter(|_| web) {
-            Some(content_type) => trunkline_grpc::web::write_request_lines(out, &content_type),
-            None => {
-                let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
-                if speaks_http2 && takes_trailers(head) {
-                    out.extend_from_slice(b"TE: trailers\r\n");
-                }
-                encode::framing(out, head.framing, head.content_length);
+        if let Some(content_type) = content_type(head).filter(|_| web) {
+            trunkline_grpc::web::write_request_lines(out, &content_type);
+        } else {
+            let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
+            if speaks_http2 && takes_trailers(head) {
+                out.extend_from_slice(b"TE: trailers\r\n");
             }
+            encode::framing(out, head.framing, head.content_length);
         }
         out.extend_from_slice(b"\r\n");
         Ok(())

@@ -221,7 +221,7 @@ fn translate(
         !matches!(header.field, Field::HopByHop | Field::Framing)
             && !edits.removes(header.name)
             && decision.keeps(header.name)
-            && !(web.is_some() && trunkline_grpc::web::drops_response_line(header.name))
+            && (web.is_none() || !trunkline_grpc::web::drops_response_line(header.name))
     });
     decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
     if let Some((content_type, form)) = &web {

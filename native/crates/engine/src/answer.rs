@@ -6,6 +6,8 @@ use trunkline_http::{Version, encode};
 
 use crate::block::{Block, Text};
 use crate::client::{Client, Next};
+use crate::clock;
+use crate::date;
 use crate::exchange::{Answered, Exchange, Refused};
 use crate::failure::{Failure, Side};
 use crate::grpc::Call;
@@ -35,11 +37,7 @@ impl Client {
         let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (out, response_bytes) =
-            self.compose_failure(failure, close, is_head, facts.call, filters, |out| {
-                if let Some(allow) = &allow {
-                    encode::header(out, "Allow", allow.as_bytes());
-                }
-            });
+            self.compose_failure(failure, close, is_head, facts.call, filters, |out| allow_line(out, allow));
         let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)
@@ -52,7 +50,7 @@ impl Client {
         block: &Block,
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {
-        let Answered { refusal, facts, route, reusable, is_head } = answered;
+        let Answered { refusal, facts, route, allow, reusable, is_head } = answered;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (status, reason) = (refusal.status, refusal.reason.as_str());
         let mut body = Text::take();
@@ -61,7 +59,7 @@ impl Client {
         let call = facts.call.filter(|_| failure.is_some());
         let content_type = refusal.content_type();
         let own = Own { status, reason, close, is_head, call, content_type, body: &body };
-        let (out, response_bytes) = self.compose(&own, filters, |_| ());
+        let (out, response_bytes) = self.compose(&own, filters, |out| allow_line(out, allow));
         let tally = Tally { status, failure, response_bytes, ..Tally::default() };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)
@@ -117,7 +115,7 @@ impl Client {
         let status = if own.call.is_some() { 200 } else { own.status };
         encode::status_line(&mut out, Version::Http11, status, phrase(status).as_bytes());
         // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
-        encode::header(&mut out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
+        date::write(&mut out, clock::now_ns());
         if own.close {
             out.extend_from_slice(b"Connection: close\r\n");
         }
@@ -149,6 +147,12 @@ impl Client {
         let body = if own.is_head { &[][..] } else { own.body };
         out.extend_from_slice(body);
         (out, body.len() as u64)
+    }
+}
+
+fn allow_line(out: &mut Vec<u8>, allow: Option<String>) {
+    if let Some(methods) = allow {
+        encode::header(out, "Allow", methods.as_bytes());
     }
 }
 

@@ -103,7 +103,7 @@ impl Client {
         if intake.expects_continue && block.is_empty() {
             self.ask_for_body(total_at_ms).await?;
         }
-        let mut taken = Taken { bytes: Vec::new(), source: self.source(exchange.pending) };
+        let mut taken = Taken { bytes: Vec::new(), source: self.source(exchange) };
         let mut own = Block::none();
         let block = if self.wire.stream().is_some() { &mut own } else { block };
         loop {
@@ -122,11 +122,11 @@ impl Client {
         }
     }
 
-    fn source(&self, framing: Framing) -> Source {
-        match (self.wire.stream(), framing) {
+    fn source(&self, exchange: &Exchange) -> Source {
+        match (self.wire.stream(), exchange.pending) {
             (Some(_), _) => Source::Stream,
             (None, Framing::Length(length)) => Source::Length(length),
-            (None, _) => Source::Chunked(Box::default()),
+            (None, _) => Source::chunked(exchange.connection.clone()),
         }
     }
 

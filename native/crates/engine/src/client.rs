@@ -215,10 +215,9 @@ impl Client {
     }
 
     /// What a connection of HTTP/2 is made of.
-    pub(crate) fn into_parts(self) -> Option<(Rc<Worker>, Arc<Listener>, Transport, Rc<Peer>)> {
-        let Self { worker, listener, wire, peer, .. } = self;
-        match wire {
-            Wire::Http1(transport) => Some((worker, listener, transport, peer)),
+    pub(crate) fn into_connection(self) -> Option<(Transport, Rc<Peer>)> {
+        match self.wire {
+            Wire::Http1(transport) => Some((transport, self.peer)),
             Wire::Http2(_) => None,
         }
     }

@@ -443,7 +443,9 @@ impl Compiler<'_, '_> {
                 trunkline_compress::Error::Plan { key, problem } => {
                     self.error(format!("{path}.compression.{key}"), problem);
                 }
-                other => self.error(format!("{path}.compression"), other),
+                other @ trunkline_compress::Error::Encoder { .. } => {
+                    self.error(format!("{path}.compression"), other);
+                }
             }
         }
         None

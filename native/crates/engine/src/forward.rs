@@ -286,7 +286,7 @@ impl Journey<'_> {
 
     /// For the next request, if it is clean.
     pub(crate) fn keep(&self, local: &LocalServer, connection: Connection, relayed: Relayed, tally: &Tally) {
-        if relayed.reusable && self.body_is_sent() {
+        if relayed.reusable && self.body_is_sent() && !self.progress.trailers.get() {
             local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
         }
     }

@@ -3,14 +3,15 @@
 use trunkline_compress::{Decision, Policy};
 use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode,
-    parse_response,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, connection_options,
+    encode, may_switch, parse_response,
 };
 use trunkline_http2::Fields;
 
 use crate::answer::phrase;
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::body::{Sink, Source};
+use crate::date;
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
@@ -111,7 +112,7 @@ fn examine(
     let mut storage = HeaderBuffer::new();
     let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
     let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
-    if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
+    if head.status == 101 && !head.upgrade.is_some_and(|chosen| may_switch(&exchange.offered, chosen)) {
         return Err(Failure::UNEXPECTED_UPGRADE);
     }
     let ignored = exchange.facts.version == Version::Http2 && exchange.may_tunnel;
@@ -216,12 +217,15 @@ fn translate(
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
+    // RFC 9110 §6.6.1: what a server without a clock sends is dated here, unless the route takes that out or sets its own.
+    let mut dated = edits.removes("date");
     encode::status_line(&mut out, Version::Http11, head.status, reason_of(head));
     encode::headers(&mut out, head.headers, |header| {
+        dated |= date::is_date(header.name);
         !matches!(header.field, Field::HopByHop | Field::Framing)
             && !edits.removes(header.name)
             && decision.keeps(header.name)
-            && !(web.is_some() && trunkline_grpc::web::drops_response_line(header.name))
+            && (web.is_none() || !trunkline_grpc::web::drops_response_line(header.name))
     });
     decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
     if let Some((content_type, form)) = &web {
@@ -230,6 +234,9 @@ fn translate(
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
     if let Some(reminder) = &filters.reminder {
         reminder.write(&mut out);
+    }
+    if !dated {
+        date::write(&mut out, filters.now_ns);
     }
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
@@ -301,13 +308,14 @@ fn connection_line(
     closes: bool,
     http10: bool,
 ) {
-    if let Some(protocol) = head.upgrade.filter(|_| tunnels) {
-        out.extend_from_slice(b"Connection: upgrade\r\n");
-        encode::header(out, "Upgrade", protocol);
-    } else if closes {
+    if closes {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if http10 && !tunnels {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    if let Some(protocols) = head.upgrade.filter(|_| !http10) {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+        encode::header(out, "Upgrade", protocols);
     }
 }
 
@@ -324,7 +332,7 @@ fn framing_for(
         Framing::None => Source::Nothing,
         _ if streams => Source::Stream,
         Framing::Length(length) => Source::Length(length),
-        Framing::Chunked => Source::Chunked(Box::default()),
+        Framing::Chunked => Source::chunked(connection_options(head.headers)),
         Framing::UntilClose => Source::UntilClose,
     };
     let (sink, declared) = match (client, framing) {

@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     pub(crate) source: Cell<Option<Source>>,
     /// The whole body was passed on.
     pub(crate) complete: Cell<bool>,
+    /// Trailers were sent to a server of HTTP/1.1. Some take them for fields of the next request (aiohttp 3.14): there must be none.
+    pub(crate) trailers: Cell<bool>,
     /// The response has begun: its own time-outs hold now.
     pub(crate) answered: Cell<bool>,
 }
@@ -91,7 +93,11 @@ impl Upload<'_, '_> {
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
             (Framing::Chunked, _) => {
-                self.framed(block, begun.unwrap_or_else(|| Source::Chunked(Box::default()))).await
+                self.framed(
+                    block,
+                    begun.unwrap_or_else(|| Source::chunked(self.journey.exchange.connection.clone())),
+                )
+                .await
             }
         }
     }
@@ -181,7 +187,8 @@ impl Upload<'_, '_> {
             }
         };
         if source.is_done() {
-            sink.end(source.trailers(), out);
+            let trailers = sink.end(source.trailers(), out);
+            self.journey.progress.trailers.set(trailers);
         }
         self.pass_on(out, moved).await?;
         out.clear();

@@ -211,9 +211,9 @@ impl LocalServer {
         let dialled = within(timeout_ms, self.dial_at_leisure(peer)).await;
         let cells = self.cells();
         if dialled.is_ok() {
-            cells.connects.inc()
+            cells.connects.inc();
         } else {
-            cells.connect_failures.inc()
+            cells.connect_failures.inc();
         }
         dialled
     }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use crate::error::Reason;
 
-/// A target split into its parts; `authority` only in absolute and authority form.
+/// A target split into its parts; `scheme` only in absolute form, `authority` there and in authority form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target<'b> {
+    pub scheme: Option<&'b str>,
     pub authority: Option<&'b str>,
     pub path: &'b str,
     pub query: Option<&'b str>,
@@ -26,10 +27,10 @@ pub fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
     }
     if target.starts_with('/') {
         let (path, query) = split_query(target);
-        return Ok(Target { authority: None, path, query });
+        return Ok(Target { scheme: None, authority: None, path, query });
     }
     if target == "*" && method == "OPTIONS" {
-        return Ok(Target { authority: None, path: "*", query: None });
+        return Ok(Target { scheme: None, authority: None, path: "*", query: None });
     }
     absolute_form(method, target)
 }
@@ -51,7 +52,7 @@ fn authority_form(target: &str) -> Result<Target<'_>, Reason> {
     if !has_port || !is_authority(target) {
         return Err(Reason::BadTarget);
     }
-    Ok(Target { authority: Some(target), path: "", query: None })
+    Ok(Target { scheme: None, authority: Some(target), path: "", query: None })
 }
 
 fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
@@ -70,7 +71,7 @@ fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason
         ("", query) => ("/", query),
         parts => parts,
     };
-    Ok(Target { authority: Some(authority), path, query })
+    Ok(Target { scheme: Some(scheme), authority: Some(authority), path, query })
 }
 
 /// `uri-host [":" port]` without userinfo (RFC 9110 §4.2.4, §7.2).

@@ -445,11 +445,10 @@ impl Link {
                 self.slots.borrow().values().for_each(|slot| slot.wake());
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
-            Event::GoAway { .. } => {}
             Event::Pong { payload } if payload == DRAINING && self.warned_at_ms.replace(0) != 0 => {
                 codec.go_away(ErrorCode::NoError);
             }
-            Event::Pong { .. } => {}
+            Event::GoAway { .. } | Event::Pong { .. } => {}
         }
     }
 

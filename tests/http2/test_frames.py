@@ -300,9 +300,7 @@ def test_stream_errors(
     before = program.failures(shared, reason=reason)
     stream = client.open(head("POST", "/wait"), end=False)
     act(client, stream)
-    message = client.message(stream)
-    client.run_until(lambda: message.reset is not None)
-    assert message.reset == code
+    assert client.reset_code(stream) == code
     assert program.failures(shared, reason=reason) == before + 1
     assert client.request().status == 200
     assert client.endpoint.goaway is None
@@ -322,9 +320,7 @@ def test_the_window_of_a_stream_is_kept_to(
         stream = client.open(head("POST", "/wait"), end=False)
         # Arrives in one piece, so that nothing of it can have been passed on before the rest is in.
         client.send(*(DataFrame(stream, b"x" * 16_384) for _ in range(8)))
-        message = client.message(stream)
-        client.run_until(lambda: message.reset is not None)
-        assert message.reset == Code.FLOW_CONTROL_ERROR
+        assert client.reset_code(stream) == Code.FLOW_CONTROL_ERROR
         assert client.request().status == 200
 
 

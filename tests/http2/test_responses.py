@@ -182,8 +182,7 @@ class TestEarlyAnswers:
         client.send_data(stream, b"x" * 1_000)
         message = client.response(stream)
         assert (message.status, bytes(message.body), message.ended) == (413, b"no", True)
-        client.run_until(lambda: message.reset is not None)
-        assert message.reset == Code.NO_ERROR
+        assert client.reset_code(stream) == Code.NO_ERROR
         assert client.request().status == 413
 
     def test_our_own(self, client: Http2Client) -> None:

@@ -115,8 +115,7 @@ def test_a_body_that_stops(program: Program, site: Site, upstream: Upstream, sai
             408,
             "request_body_timeout",
         )
-        client.run_until(lambda: message.reset is not None)
-        assert message.reset == Code.NO_ERROR
+        assert client.reset_code(stream) == Code.NO_ERROR
     judge(program, site, 408, "request_body_timeout")
     wait_until(lambda: upstream.open_count == 0, timeout_s=5, what="the server to be told")
 

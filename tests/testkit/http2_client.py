@@ -146,6 +146,13 @@ class Http2Client:
         self.run_until(lambda: message.is_over)
         return message
 
+    def reset_code(self, stream: int) -> int:
+        """The code of RST_STREAM, once it is here, be it behind a whole response."""
+        message = self.message(stream)
+        self.run_until(lambda: message.reset is not None)
+        assert message.reset is not None
+        return message.reset
+
     def request(self, fields: Fields | None = None, body: bytes | None = None) -> Message:
         """Send a request and read the response."""
         stream = self.open(fields, end=body is None)

@@ -11,7 +11,7 @@ import pytest
 
 from testkit.certificates import Authority
 from testkit.http2 import Code
-from testkit.http2_client import ConnectionOverError, Http2Client, head
+from testkit.http2_client import ConnectionOverError, Http2Client
 from testkit.http2_upstream import Http2Upstream
 from testkit.ports import is_listening
 from testkit.site import Site
@@ -85,8 +85,8 @@ def test_what_has_begun_is_finished(
     running: Trunkline, site: Site, server: Server, client: Http2Client
 ) -> None:
     """A warning first, the last number only once everything is in (RFC 9113 §6.8)."""
-    waiting = [client.open(head("GET", "/slow")) for _ in range(5)]
-    upload = client.open(head("POST", "/", ("content-length", "4")), end=False)
+    waiting = [client.open(client.head("GET", "/slow")) for _ in range(5)]
+    upload = client.open(client.head("POST", "/", ("content-length", "4")), end=False)
     client.send_data(upload, b"ab")
     server.wait_for_requests(5)
     stop_accepting(running, site)
@@ -117,7 +117,7 @@ def test_the_grace_period_cuts(
     running: Trunkline, site: Site, server: Server, client: Http2Client
 ) -> None:
     """Who has no answer yet is told."""
-    stream = client.open(head("GET", "/slow"))
+    stream = client.open(client.head("GET", "/slow"))
     server.wait_for_requests(1)
     stop_accepting(running, site)
     assert running.process.wait(10) == 4
@@ -186,7 +186,7 @@ def test_a_listener_that_goes_away(tmp_path: Path, server: Server) -> None:
         Trunkline(tmp_path, kept.config + gone.config) as running,
         Http2Client(gone.port) as client,
     ):
-        stream = client.open(head("GET", "/slow"))
+        stream = client.open(client.head("GET", "/slow"))
         server.wait_for_requests(1)
         running.write_config(kept.config)
         assert running.reload()[0] == 200

@@ -24,6 +24,20 @@ def body_of(upstream: Upstream) -> bytes:
     return upstream.requests[0].split(b"\r\n\r\n", 1)[1]
 
 
+def content_of(upstream: Upstream) -> tuple[bytes, str]:
+    """Content and trailer lines; a body that came whole may have a length, others are in chunks."""
+    if values(upstream, "content-length"):
+        return body_of(upstream), ""
+    assert values(upstream, "transfer-encoding") == ["chunked"]
+    raw, content = body_of(upstream), b""
+    while True:
+        line, _, raw = raw.partition(b"\r\n")
+        size = int(line, 16)
+        if size == 0:
+            return content, raw.removesuffix(b"\r\n").decode()
+        content, raw = content + raw[:size], raw[size + 2 :]
+
+
 def test_request_line_and_host(client: Http2Client, upstream: Upstream) -> None:
     client.request(head("GET", "/a/b?c=d&e=%20", authority="shop.example:8080"))
     assert lines_of(upstream)[0] == "GET /a/b?c=d&e=%20 HTTP/1.1"
@@ -107,9 +121,7 @@ class TestBodies:
         client.send_data(stream, b"hel")
         client.send_data(stream, b"lo", end=True)
         assert client.response(stream).status == 200
-        assert values(upstream, "content-length") == []
-        assert values(upstream, "transfer-encoding") == ["chunked"]
-        assert _dechunked(body_of(upstream)) == (b"hello", "")
+        assert content_of(upstream) == (b"hello", "")
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_none(self, client: Http2Client, upstream: Upstream, method: str) -> None:
@@ -142,15 +154,14 @@ class TestBodies:
         body = (bytes(range(256)) * (size // 256 + 1))[:size]
         length = [("content-length", str(size))] if framing == "length" else []
         assert client.request(head("POST", "/", *length), body).status == 200
-        raw = body_of(upstream)
-        assert (raw if length else _dechunked(raw)[0]) == body
+        assert content_of(upstream)[0] == body
 
     def test_trailers(self, client: Http2Client, upstream: Upstream) -> None:
         stream = client.open(head("POST", "/", ("trailer", "x-sum")), end=False)
         client.send_data(stream, b"hello")
         client.send_trailers(stream, [("x-sum", "1234"), ("x-sum", "5")])
         assert client.response(stream).status == 200
-        content, trailers = _dechunked(body_of(upstream))
+        content, trailers = content_of(upstream)
         assert content == b"hello"
         assert trailers.lower() == "x-sum: 1234\r\nx-sum: 5\r\n"
 
@@ -160,28 +171,14 @@ class TestBodies:
         client.send_data(stream, b"hello")
         client.send_trailers(stream, [("x-sum", "1234")])
         assert client.response(stream).status == 200
-        if values(upstream, "content-length"):
-            assert body_of(upstream) == b"hello"
-        else:
-            assert _dechunked(body_of(upstream))[0] == b"hello"
+        assert content_of(upstream)[0] == b"hello"
 
     def test_trailers_without_content(self, client: Http2Client, upstream: Upstream) -> None:
         stream = client.open(head("POST"), end=False)
         client.send_trailers(stream, [("x-sum", "0")])
         assert client.response(stream).status == 200
-        content, trailers = _dechunked(body_of(upstream))
+        content, trailers = content_of(upstream)
         assert (content, trailers.lower()) == (b"", "x-sum: 0\r\n")
-
-
-def _dechunked(raw: bytes) -> tuple[bytes, str]:
-    """Content and trailer lines."""
-    content = b""
-    while True:
-        line, _, raw = raw.partition(b"\r\n")
-        size = int(line, 16)
-        if size == 0:
-            return content, raw.removesuffix(b"\r\n").decode()
-        content, raw = content + raw[:size], raw[size + 2 :]
 
 
 class TestMany:

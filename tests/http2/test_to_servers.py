@@ -158,8 +158,10 @@ class TestRequests:
     def test_the_scheme_is_that_of_our_connection(
         self, client2: Http2Client, upstream2: Http2Upstream
     ) -> None:
-        """What a client claims of its own is not what servers are told."""
-        assert client2.request(head(scheme="https")).status == 200
+        """A client that claims another is misdirected (RFC 9110 §7.4)."""
+        message = client2.request(head(scheme="https"))
+        assert (message.status, message.value("x-trunkline-reason")) == (421, "wrong_scheme")
+        assert client2.request().status == 200
         assert self.only(upstream2).value(":scheme") == "http"
         assert self.only(upstream2).value("x-forwarded-proto") == "http"
 

@@ -88,10 +88,14 @@ class Http2Client:
         number, self._next_stream = self._next_stream, self._next_stream + 2
         return number
 
+    def head(self, method: str = "GET", path: str = "/", *more: tuple[str, str]) -> Fields:
+        """The fields of a request, with the scheme of this connection."""
+        return head(method, path, *more, scheme=self._scheme)
+
     def open(self, fields: Fields | None = None, *, end: bool = True) -> int:
         """Send the head of a request; the number of its stream."""
         stream = self.next_stream()
-        self.endpoint.send_head(stream, fields or head(scheme=self._scheme), end=end)
+        self.endpoint.send_head(stream, fields or self.head(), end=end)
         self.flush()
         return stream
 

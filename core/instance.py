@@ -7,21 +7,23 @@ Life cycle and admin API work on this object; it belongs to the event loop. What
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from trunkline import __version__
 from trunkline.core.acme.exposition import certificates_as_metrics
-from trunkline.core.acme.front import Front
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.discovery.discovery import Discovery
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
+from trunkline.core.systemd.notify import Notifier
 
 if TYPE_CHECKING:
     from trunkline.core.acme.renewal import Renewal
@@ -32,16 +34,24 @@ log = logging.getLogger("trunkline")
 _FIXED = ("runtime", "admin")
 
 
+class EndingError(Exception):
+    """This process is about to end and takes up nothing new."""
+
+
 class Instance:
     """One process's worth of trunkline.
 
     Args:
         load: Loads the configuration anew; raises ConfigError.
         loaded: The configuration to begin with.
+        notifier: Hears of reloads.
     """
 
-    def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
+    def __init__(
+        self, load: Callable[[], Loaded], loaded: Loaded, notifier: Notifier | None = None
+    ) -> None:
         self._load = load
+        self._notifier = notifier or Notifier({})
         self.loaded = loaded
         self._engine = Engine(loaded.config.runtime.threads or len(os.sched_getaffinity(0)))
         self._reloading = asyncio.Lock()
@@ -77,8 +87,15 @@ class Instance:
 
         Raises:
             ConfigError: What is wrong; the old configuration keeps running.
+            EndingError: The process is about to end.
         """
+        with self._notifier.reloading(self.summary):
+            return await self._reload()
+
+    async def _reload(self) -> dict[str, Any]:
         async with self._reloading:
+            if self._draining:
+                raise EndingError
             try:
                 loaded = await asyncio.to_thread(self._load)
                 applied = await self._apply(loaded)
@@ -97,10 +114,50 @@ class Instance:
             log.info("reloaded", extra=applied)
             return applied
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it accepts nothing more."""
+        return self._draining
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held while the configuration changes; who holds it keeps it as it is."""
+        return self._reloading
+
+    @property
+    def grace_s(self) -> float:
+        """How long requests in flight may take at the end."""
+        return self.loaded.config.runtime.grace / 1_000
+
+    def adopt(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen on these, where the configuration wants their addresses; before `start`.
+
+        Raises:
+            OSError: One is no listening TCP socket.
+        """
+        self._engine.adopt([given.fileno() for given in sockets])
+
+    def release_unclaimed(self) -> list[str]:
+        """Close adopted sockets that the configuration does not want; their addresses."""
+        return self._engine.release_unclaimed()
+
+    def descriptors(self) -> list[int]:
+        """The listening sockets; open as long as `changing` is held."""
+        return self._engine.descriptors()
+
+    def summary(self) -> str:
+        """One line for the service manager."""
+        status = orjson.loads(self._engine.status())
+        listeners, workers = len(status["listeners"]), status["workers"]
+        state = "draining" if self._draining else "serving"
+        generation = status["generation"]
+        return f"{state} {listeners} listeners on {workers} threads, configuration {generation}"
+
     def status(self) -> dict[str, Any]:
         """The engine's status, and the process's."""
         process = {
             "pid": os.getpid(),
+            "version": __version__,
             "uptime_s": round(time.monotonic() - self._started_s, 1),
             "config": str(self.loaded.file.absolute()),
             "ready": self.is_ready,
@@ -161,6 +218,15 @@ class Instance:
         """Open the access log anew, after it was moved away."""
         self._engine.reopen_logs()
 
+    def retire(self) -> None:
+        """Accept nothing more, because another process does on the same sockets.
+
+        Connections that wait for a request may send one more, whose answer ends them: for half of
+        the grace period, or until `close_idle`.
+        """
+        self._draining = True
+        self._engine.retire()
+
     async def stop(self) -> bool:
         """Accept nothing more, let requests finish within the grace period, stop.
 
@@ -173,8 +239,11 @@ class Instance:
         if self._renewal is not None:
             await self._renewal.stop()
         self._discovery.forget_others({})
+        return await asyncio.to_thread(self._engine.stop, self.grace_s, self.grace_s / 2)
+
+    def close_idle(self) -> None:
+        """Hurry an end that is under way: connections that wait for a request are closed."""
         self._engine.drain()
-        return await asyncio.to_thread(self._engine.stop, self.loaded.config.runtime.grace / 1_000)
 
     async def _apply(self, loaded: Loaded) -> dict[str, Any]:
         """Swap a configuration in, with the servers that are found for it."""
@@ -182,14 +251,22 @@ class Instance:
         await self._discovery.follow(wanted, loaded.file.parent)
         self._discovered.clear()
         found = self._discovery.servers(wanted)
-        return await asyncio.to_thread(apply, self._engine, loaded, found=found)
+        return await asyncio.to_thread(self._swap, loaded, found)
+
+    def _swap(self, loaded: Loaded, found: Mapping[str, Sequence[Server]]) -> dict[str, Any]:
+        try:
+            loaded.builder.certificates.ensure()
+        except OSError as error:
+            # Then the engine says what it thinks of what is there.
+            log.error("cannot keep certificates: %s", error)
+        return apply(self._engine, loaded, found=found)
 
     async def _care_for_certificates(self) -> None:
         """Obtain what the configuration in force asks issuers for, and forget the rest."""
         wanted = self.loaded.builder.certificates.all()
         if self._renewal is None and wanted:
             renewal = await asyncio.to_thread(_import_renewal)
-            self._renewal = renewal(cast(Front, self._engine), self._install_certificates)
+            self._renewal = renewal(self._engine, self._install_certificates)
         if self._renewal is not None:
             self._renewal.update(wanted)
 

@@ -50,7 +50,11 @@ def _acme_files(tls: ListenerTls, source: Path, builder: PlanBuilder) -> list[Fi
         try:
             files.append(builder.certificates.add(certificate))
         except LookupError as error:
-            builder.report((*here, "issuer"), str(error))
+            # An issuer that stands there and is not known was refused, for a reason of its own.
+            written_issuers = builder.document.names("acme")
+            asked_for = {certificate.issuer} if certificate.issuer else written_issuers
+            if not (len(asked_for) == 1 and asked_for <= written_issuers):
+                builder.report((*here, "issuer"), str(error))
         except OSError as error:
             builder.report(here, f"cannot write {error.filename}: {error.strerror}")
     return files

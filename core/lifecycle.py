@@ -1,30 +1,35 @@
-"""From start to stop: what happens on which signal.
-
-    SIGTERM, SIGINT   drain, then stop; the second one stops at once
-    SIGHUP            reload; on an error the old configuration keeps running
-    SIGUSR1           open the access log anew
+"""From start to end: alone, or from and to another process that takes over (docs/design/003).
 
 The main thread runs this on uvloop; the engine's own threads serve.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import resource
-import signal
 import socket
-from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable
 
 import uvloop
 
-from trunkline.core.admin.server import DEFAULT_ADDRESS, bind, open_admin
+from trunkline.core.admin.server import (
+    DEFAULT_ADDRESS,
+    AdminServer,
+    choose_socket,
+    choose_token,
+    open_admin,
+)
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.problems import ConfigError
-from trunkline.core.instance import Instance, relative_to_config
+from trunkline.core.instance import Instance
 from trunkline.core.logs import set_up_logging
+from trunkline.core.readyfile import ReadyFile
+from trunkline.core.signals import Signals
+from trunkline.core.systemd.notify import Notifier
+from trunkline.core.upgrade.command import own_command
+from trunkline.core.upgrade.predecessor import Inherited, take_inherited
+from trunkline.core.upgrade.upgrader import Estate, Upgrader
 
 log = logging.getLogger("trunkline")
 
@@ -32,17 +37,27 @@ STOPPED, CUT_OFF = 0, 4
 
 
 def serve(load: Callable[[], Loaded]) -> int:
-    """Run until a signal; the exit code: 0, or 4 if the grace period cut requests off.
+    """Run until a signal, or until another process has taken over.
+
+    Returns:
+        The exit code: 0, or 4 if the grace period cut requests off.
 
     Raises:
         ConfigError: The configuration is refused at the start, or an address cannot be bound.
         OSError: The state folder or the ready file cannot be written.
     """
-    loaded = load()
-    set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
-    _raise_file_limit()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(load, loaded))
+    command = own_command()
+    inherited = take_inherited(os.environ)
+    try:
+        loaded = load()
+        set_up_logging(loaded.config.logging.level, loaded.config.logging.format)
+        _raise_file_limit()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_Life(load, loaded, inherited, command).run())
+    except (ConfigError, OSError) as error:
+        if inherited.predecessor is not None:
+            inherited.predecessor.report(error)
+        raise
 
 
 def _raise_file_limit() -> None:
@@ -51,89 +66,125 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(load: Callable[[], Loaded], loaded: Loaded) -> int:
-    instance = Instance(load, loaded)
-    signals = Signals(instance)
-    settings = loaded.config.admin
-    # Bound first: what cannot start must not have taken a connection.
-    listening = _bind_admin(loaded) if settings.enabled else None
-    applied = await instance.start()
-    admin = open_admin(instance, listening) if listening else None
-    log.info("serving", extra={**applied, "admin": admin.running.url if admin else "off"})
-    with ReadyFile(loaded):
-        await signals.stop_asked.wait()
-    finished = await instance.stop()
-    if admin is not None:
-        await admin.stop()
-    if finished:
-        log.info("stopped: every request finished")
-        return STOPPED
-    log.warning("stopped: the grace period cut off what was still open")
-    return CUT_OFF
+class _Life:
+    """One process's, made outside of the event loop and run inside."""
 
-
-def _bind_admin(loaded: Loaded) -> socket.socket:
-    address = loaded.config.admin.listen
-    try:
-        return bind(address)
-    except OSError as error:
-        raise loaded.cannot_listen(
-            ("admin", "listen"), address or DEFAULT_ADDRESS, error
-        ) from error
-
-
-class Signals:
-    """Turns signals into work on the event loop."""
-
-    def __init__(self, instance: Instance) -> None:
-        self.stop_asked = asyncio.Event()
-        self._instance = instance
-        self._reloads: set[asyncio.Task[None]] = set()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
-        loop.add_signal_handler(signal.SIGUSR1, instance.reopen_logs)
-
-    def _stop(self, number: signal.Signals) -> None:
-        if self.stop_asked.is_set():
-            log.warning("asked twice: stopping at once")
-            # Its threads are busy for as long as their clients like: no orderly way is quick.
-            os._exit(128 + number)
-        log.info("draining", extra={"signal": number.name})
-        self.stop_asked.set()
-
-    def _reload(self) -> None:
-        task = asyncio.create_task(self._try_reload())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
-
-    async def _try_reload(self) -> None:
-        try:
-            await self._instance.reload()
-        except ConfigError:
-            log.error("the old configuration keeps running")
-        except Exception:
-            log.exception("reload failed; the old configuration keeps running")
-
-
-class ReadyFile:
-    """A file that exists while the process is ready for traffic, if the configuration names one."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        name = loaded.config.runtime.ready_file
-        self._path: Path | None = relative_to_config(loaded, name) if name else None
-
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            self._path.write_text(f"{os.getpid()}\n")
-        return self
-
-    def __exit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        load: Callable[[], Loaded],
+        loaded: Loaded,
+        inherited: Inherited,
+        command: list[str],
     ) -> None:
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        self._loaded = loaded
+        self._inherited = inherited
+        self._ending = asyncio.Event()
+        self._notifier = Notifier(os.environ)
+        self._ready_file = ReadyFile(loaded)
+        self._instance = Instance(load, loaded, self._notifier)
+        self._upgrader = Upgrader(self._instance, self._notifier, command, self._replaced)
+        self._admin: AdminServer | None = None
+
+    async def run(self) -> int:
+        """From the first socket to the last connection; the exit code."""
+        signals = Signals(self._instance, self._upgrader, self._ending)
+        await self._begin()
+        watchdog = asyncio.create_task(self._notifier.keep_alive())
+        await self._ending.wait()
+        if signals.stop_asked:
+            await self._upgrader.abandon()
+        if self._upgrader.successor is None:
+            finished = await self._stop()
+        else:
+            finished = await self._step_back()
+        watchdog.cancel()
+        if finished:
+            log.info("stopped: every request finished")
+            return STOPPED
+        log.warning("stopped: the grace period cut off what was still open")
+        return CUT_OFF
+
+    async def _begin(self) -> None:
+        settings = self._loaded.config.admin
+        # Bound first: what cannot start must not have taken a connection.
+        listening = self._admin_socket() if settings.enabled else None
+        self._instance.adopt(self._inherited.listeners)
+        applied = await self._instance.start()
+        async with _drained_on_failure(self._instance):
+            self._inherited.close_listeners()
+            self._name_unclaimed()
+            self._admin = await self._open_admin(listening) if listening else None
+            self._ready_file.write()
+            if self._inherited.predecessor is not None:
+                await self._inherited.predecessor.take_over()
+        self._upgrader.estate = self._estate(listening, self._admin)
+        self._notifier.ready(self._instance.summary)
+        url = self._admin.running.url if self._admin else "off"
+        log.info("serving", extra={**applied, "admin": url})
+
+    def _admin_socket(self) -> socket.socket:
+        address = self._loaded.config.admin.listen
+        try:
+            return choose_socket(address, self._inherited)
+        except OSError as error:
+            raise self._loaded.cannot_listen(
+                ("admin", "listen"), address or DEFAULT_ADDRESS, error
+            ) from error
+
+    def _name_unclaimed(self) -> None:
+        """Sockets that nobody listens on: in an upgrade, those of listeners that were removed."""
+        level = logging.WARNING if self._inherited.predecessor is None else logging.INFO
+        for address in self._instance.release_unclaimed():
+            log.log(level, "no listener is on %s: the socket that was given is closed", address)
+
+    async def _open_admin(self, listening: socket.socket) -> AdminServer:
+        predecessor = self._inherited.predecessor
+        known = await predecessor.token() if predecessor is not None else None
+        token = choose_token(self._loaded, known)
+        return open_admin(self._instance, listening, token, self._upgrader.upgrade)
+
+    def _estate(self, listening: socket.socket | None, admin: AdminServer | None) -> Estate:
+        def reclaim() -> None:
+            try:
+                if admin is not None:
+                    admin.leave_word()
+                self._ready_file.write()
+            except OSError as error:
+                log.error("word of this process cannot be left: %s", error)
+
+        return Estate(listening, admin.running.token if admin else None, reclaim)
+
+    def _replaced(self) -> None:
+        # At once: whoever learns of the upgrade and connects again is to meet the new process.
+        self._instance.retire()
+        if self._admin is not None:
+            self._admin.stop_accepting()
+        self._ending.set()
+
+    async def _stop(self) -> bool:
+        """The service ends."""
+        self._notifier.stopping("draining")
+        self._ready_file.remove()
+        finished = await self._instance.stop()
+        if self._admin is not None:
+            self._admin.forget_word()
+            await self._admin.stop()
+        return finished
+
+    async def _step_back(self) -> bool:
+        """Another process is the service: its admin API answers, and the files are its own."""
+        stopping = self._instance.stop()
+        if self._admin is None:
+            return await stopping
+        finished, _ = await asyncio.gather(stopping, self._admin.stop())
+        return finished
+
+
+@contextlib.asynccontextmanager
+async def _drained_on_failure(instance: Instance) -> AsyncIterator[None]:
+    """What was accepted before a start failed is served all the same."""
+    try:
+        yield
+    except BaseException:
+        await instance.stop()
+        raise

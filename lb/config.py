@@ -54,6 +54,13 @@ class Listener(HttpListener):
             raise ValueError('leads nowhere; give it a "pool" or "routes"')
         return self
 
+    @model_validator(mode="after")
+    def _redirects_what_is_plain(self) -> "Listener":
+        for number, route in enumerate(self.routes):
+            if self.tls is not None and route.https_redirect is not None:
+                raise ValueError(f"routes[{number}]: https_redirect does nothing with tls")
+        return self
+
 
 class LbConfig(Model):
     """The load balancer."""

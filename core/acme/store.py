@@ -128,7 +128,7 @@ class CertificateStore:
         _write(self.path, bundle.pem)
 
     def ensure(self, now_s: float) -> None:
-        """Put a stand-in there if nothing is.
+        """Put a stand-in there if nothing is, or only what is out of date, which nobody may show.
 
         A certificate of the same issuer that shares names with this one is a better stand-in than a
         self-signed one: who adds a name to a list keeps the others served meanwhile.
@@ -136,7 +136,8 @@ class CertificateStore:
         Raises:
             OSError: The file cannot be written.
         """
-        if self.read() is None:
+        kept = self.read()
+        if kept is None or kept.not_after_s <= now_s:
             self.write(self._best_neighbour(now_s) or make_stand_in(self.names, now_s))
 
     def read_attempts(self) -> Attempts:

@@ -75,6 +75,15 @@ class WantedCertificates:
         self._found.setdefault((name, store.path), Wanted(name, issuer, ca, issuer_store, store))
         return store.path
 
+    def ensure(self) -> None:
+        """See to it that each can be shown; one that has ended meanwhile becomes a stand-in.
+
+        Raises:
+            OSError: The state folder cannot be written.
+        """
+        for wanted in self.all():
+            wanted.store.ensure(time.time())
+
     def all(self) -> list[Wanted]:
         """Everything that was asked for, in order."""
         return list(self._found.values())

@@ -1,4 +1,4 @@
-"""`reload`, `status` and `explain`: questions to a running trunkline."""
+"""`reload`, `upgrade`, `status` and `explain`: questions to a running trunkline."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +15,32 @@ from trunkline.core.instance import apply
 from trunkline.core.native import Engine
 from trunkline.core.role import Role
 
+# Between the outcome of an upgrade and its answer.
+_ANSWER_S = 10.0
+# There may be hundreds; `GET /errors` of the admin API has them all.
+_ERRORS_SHOWN = 20
+
 
 def reload(config: Path | None) -> int:
     """Make it read its configuration again."""
     return _ask(config, _reload)
+
+
+def upgrade(config: Path | None, timeout_s: float) -> int:
+    """Put a new process in the place of the running one; return when it serves, or cannot."""
+
+    def ask(client: AdminClient) -> int:
+        request = {"timeout_s": timeout_s}
+        try:
+            answer = client.call("POST", "/upgrade", request, timeout_s=timeout_s + _ANSWER_S)
+        except RefusedError as refused:
+            reason = refused.body["detail"] if isinstance(refused.body, dict) else refused
+            return _refused(refused, f"not upgraded, the old process serves on: {reason}")
+        pid, previous = answer["pid"], answer["previous_pid"]
+        print(f"upgraded: process {pid} serves, process {previous} finishes what it has begun")
+        return output.OK
+
+    return _ask(config, ask)
 
 
 def status(config: Path | None, *, as_json: bool) -> int:
@@ -79,11 +101,7 @@ def _reload(client: AdminClient) -> int:
     try:
         answer = client.call("POST", "/reload")
     except RefusedError as refused:
-        if not isinstance(refused.body, dict) or "errors" not in refused.body:
-            raise
-        output.problems([Problem(**error) for error in refused.body["errors"]])
-        output.error("refused: the old configuration keeps running")
-        return output.FAILED
+        return _refused(refused, "refused: the old configuration keeps running")
     waiting_tables = answer.pop("needs_restart")
     print("reloaded:", ", ".join(f"{name} {figure}" for name, figure in answer.items()))
     for waiting in waiting_tables:
@@ -91,8 +109,18 @@ def _reload(client: AdminClient) -> int:
     return output.OK
 
 
+def _refused(refused: RefusedError, conclusion: str) -> int:
+    """Print the problems that the answer lists; what lists none is somebody else's to print."""
+    if not isinstance(refused.body, dict) or "errors" not in refused.body:
+        raise refused
+    output.problems([Problem(**error) for error in refused.body["errors"]])
+    output.error(conclusion)
+    return output.FAILED
+
+
 def _show_status(answer: dict[str, Any]) -> None:
     screen = output.console()
+    answer["recent_errors"] = answer["recent_errors"][:_ERRORS_SHOWN]
     for title, value in answer.items():
         if title == "pools":
             for pool in value:

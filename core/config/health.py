@@ -27,7 +27,7 @@ class Health(Model):
     path: Annotated[str, Field(pattern=patterns.URL_TARGET)] | None = None
     """Path and query; default `/`."""
     host: HeaderValue | None = None
-    """The Host header; default: the server's address."""
+    """The Host header; default: the server's name and port, or its address."""
     statuses: list[StatusRange] | None = None
     """Good statuses, e.g. `[200, "300-399"]`; default 200 to 399."""
     body_contains: str | None = None

@@ -155,6 +155,10 @@ class Pool(PoolTraffic):
                 'proxy_protocol does not go with protocol = "h2": its connections are shared by '
                 "many clients"
             )
+        if self.proxy_protocol is not None and self.keep_alive is not None:
+            raise ValueError(
+                "keep_alive does nothing with proxy_protocol: its connections serve one request"
+            )
         return self
 
     @model_validator(mode="after")

@@ -166,8 +166,14 @@ def _kind(wanted: str) -> Callable[[dict[str, Any], Any], str]:
     return lambda _, value: f"must be {wanted}, not {_kind_name(value)}"
 
 
+def _table(_: dict[str, Any], value: Any) -> str:
+    if value is False:
+        return "must be a table, not false; to do without, leave it out"
+    return f"must be a table, not {_kind_name(value)}"
+
+
 def _bound(words: str, limit: str) -> Callable[[dict[str, Any], Any], str]:
-    return lambda context, value: f"must be {words} {context[limit]:g}, not {shown(value)}"
+    return lambda context, value: f"must be {words} {context[limit]:.15g}, not {shown(value)}"
 
 
 def _too_short(context: dict[str, Any], value: Any) -> str:
@@ -194,8 +200,8 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "bool_type": _kind("true or false"),
     "list_type": _kind("an array"),
     "dict_type": _kind("a table"),
-    "model_type": _kind("a table"),
-    "model_attributes_type": _kind("a table"),
+    "model_type": _table,
+    "model_attributes_type": _table,
     "greater_than": _bound("more than", "gt"),
     "greater_than_equal": _bound("at least", "ge"),
     "less_than_equal": _bound("at most", "le"),

@@ -1,40 +1,27 @@
 """The certificates of a running configuration: ordered, taken up, followed through reloads.
 
-A real issuer (Pebble) looks at a front of the test kit; the engine is the real one.
+A real issuer (Pebble) looks at the running engine's own listeners.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from testkit.acme import ChallengeFront, Pebble
+from testkit.acme import Pebble
 from testkit.loopthread import LoopThread
 from testkit.ports import free_port
 from testkit.waiting import wait_until
 from trunkline.cli import load_roles
-from trunkline.core.acme.certificate import Bundle
+from trunkline.core.acme.certificate import Bundle, make_stand_in
 from trunkline.core.commands.check import check
 from trunkline.core.config.load import Loaded, load
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.instance import Instance
-from trunkline.core.native import Engine
-
-
-class FrontedEngine:
-    """The engine, whose challenges a front of the test kit answers."""
-
-    front: ChallengeFront
-
-    def __init__(self, threads: int) -> None:
-        self._engine = Engine(threads)
-        self.set_challenges = self.front.set_challenges
-        self.set_challenge_certificates = self.front.set_challenge_certificates
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
 
 
 class Run:
@@ -104,27 +91,43 @@ class Run:
         self._loop.stop()
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Where the issuer looks."""
+
+    http: int
+    tls: int
+
+
 @pytest.fixture
-def pebble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pebble]:
+def ports() -> Ports:
+    return Ports(free_port(), free_port())
+
+
+@pytest.fixture
+def pebble(tmp_path: Path, ports: Ports) -> Iterator[Pebble]:
     (tmp_path / "pebble").mkdir()
-    with ChallengeFront(tmp_path / "pebble") as front:
-        monkeypatch.setattr(FrontedEngine, "front", front, raising=False)
-        monkeypatch.setattr("trunkline.core.instance.Engine", FrontedEngine)
-        http_port, tls_port = front.http_port, front.tls_port
-        with Pebble(tmp_path / "pebble", http_port=http_port, tls_port=tls_port) as running:
-            yield running
+    with Pebble(tmp_path / "pebble", http_port=ports.http, tls_port=ports.tls) as running:
+        yield running
 
 
 Config = Callable[[str], str]
 
 
+@pytest.fixture(params=["tls-alpn-01", "http-01"])
+def challenge(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture
-def config(pebble: Pebble) -> Config:
-    """A configuration with these lines in its listener."""
-    port = free_port()
+def config(pebble: Pebble, ports: Ports, challenge: str) -> Config:
+    """A configuration with these lines in its listener for TLS."""
     return lambda listener: (
         f'[acme.test]\ndirectory = "{pebble.directory_url}"\nca = "{pebble.ca}"\n'
-        f'accept_terms = true\n[lb.http.front]\nlisten = "127.0.0.1:{port}"\npool = "app"\n'
+        f'accept_terms = true\nchallenges = ["{challenge}"]\n'
+        f'[lb.http.plain]\nlisten = "127.0.0.1:{ports.http}"\npool = "app"\n'
+        f'[lb.http.front]\nlisten = "127.0.0.1:{ports.tls}"\npool = "app"\n'
         f'{listener}\n[lb.pools.app]\nservers = ["127.0.0.1:9"]\n'
     )
 
@@ -159,6 +162,22 @@ def test_a_reload_decides_what_is_wanted(config: Config, tmp_path: Path) -> None
         assert len(run.certificates()) == 1, "the old configuration runs on"
         run.reload(config(""))
         assert run.certificates() == []
+
+
+def test_what_has_ended_is_replaced_by_a_stand_in(
+    config: Config, pebble: Pebble, tmp_path: Path
+) -> None:
+    pebble.fail()
+    servers = tmp_path / "servers.json"
+    servers.write_text('["127.0.0.1:1"]')
+    found = '[lb.pools.found.discover]\nkind = "file"\npath = "servers.json"\ninterval = "100ms"'
+    with Run(tmp_path, config(f"{asking_for('shop.example')}\n{found}")) as run:
+        file = Path(run.wait_for(["shop.example"], state="stand_in")["file"])
+        ended = make_stand_in(frozenset(["shop.example"]), time.time() - 10 * 365 * 86_400)
+        file.write_bytes(ended.pem)
+        servers.write_text('["127.0.0.1:1", "127.0.0.1:2"]')
+        wait_until(lambda: run.status()["generation"] == 2, timeout_s=10, what="the new servers")
+        assert Bundle.parse(file.read_bytes()).not_after_s > time.time()
 
 
 def test_what_failed_can_be_tried_again_at_once(

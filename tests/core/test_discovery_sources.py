@@ -78,6 +78,22 @@ def test_services_bring_port_priority_and_weight(nameserver: Nameserver) -> None
     assert found.valid_s == 20, "the shortest of all that were asked for"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "host"),
+    [
+        ("app.test", "A", "app.test"),
+        ("alias.test", "A", "alias.test"),
+        ("_http._tcp.app.test", "SRV", "app.test"),
+    ],
+)
+def test_servers_are_who_was_asked_for_whatever_dns_says(
+    nameserver: Nameserver, name: str, kind: str, host: str
+) -> None:
+    port = {} if kind == "SRV" else {"port": 80}
+    found = ask(nameserver, name, type=kind, **port)
+    assert {server.host for server in found.servers} == {host}
+
+
 def test_a_service_that_is_switched_off_has_no_servers(nameserver: Nameserver) -> None:
     assert ask(nameserver, "_off._tcp.app.test", type="SRV").servers == ()
 
@@ -133,6 +149,13 @@ def test_names_in_files_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('["localhost:80"]')
     (server,) = read(tmp_path / "s.json")
     assert (server.name, str(server.address)) == ("localhost:80", "127.0.0.1:80")
+    assert server.host == "localhost"
+
+
+def test_hosts_in_files_stay(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('[{"address": "localhost:80", "host": "app.internal"}]')
+    (server,) = read(tmp_path / "s.json")
+    assert server.host == "app.internal"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.plans import copy_plans
 from trunkline.cli import load_roles
 from trunkline.core.config.load import load
 from trunkline.core.config.problems import ConfigError
@@ -15,8 +16,11 @@ PLANS = ["lb/plans/minimal.toml", "lb/plans/full.toml", "gateway/plans/full.toml
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_it_compiles(name: str) -> None:
-    loaded = load(TESTS / name, load_roles(), environment={"SECOND_KEY": "second"})
+def test_it_compiles(name: str, tmp_path: Path) -> None:
+    source = TESTS / name
+    file = copy_plans(source.parent, tmp_path / "plans") / source.name
+    environment = {"SECOND_KEY": "second"}
+    loaded = load(file, load_roles(), environment=environment, state=tmp_path / "state")
     assert apply(Engine(1), loaded, bind=False)["generation"] == 1
 
 

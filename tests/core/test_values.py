@@ -78,6 +78,19 @@ def test_address(text: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("127.0.0.1:80", None),
+        ("[::1]:80", None),
+        ("App.Internal:80", "app.internal"),
+        ("app.internal.:80", "app.internal"),
+    ],
+)
+def test_the_name_of_an_address(text: str, name: str | None) -> None:
+    assert parse_address(text).name == name
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

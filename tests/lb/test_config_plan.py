@@ -9,22 +9,40 @@ from pathlib import Path
 
 import pytest
 
+from testkit.plans import copy_plans
 from trunkline.cli import load_roles
-from trunkline.core.config.load import load
+from trunkline.core.config.load import Loaded, load
 
 PLANS = Path(__file__).parent / "plans"
 
 
-@pytest.mark.parametrize("name", ["minimal", "full"])
-def test_plan(name: str) -> None:
-    loaded = load(PLANS / f"{name}.toml", load_roles(), environment={})
-    assert json.loads(loaded.plan) == json.loads((PLANS / f"{name}.json").read_text())
+@pytest.fixture
+def plans(tmp_path: Path) -> Path:
+    """The folder with certificates."""
+    return copy_plans(PLANS, tmp_path / "plans")
+
+
+@pytest.fixture
+def full(plans: Path, tmp_path: Path) -> Loaded:
+    return load(plans / "full.toml", load_roles(), environment={}, state=tmp_path / "state")
+
+
+@pytest.mark.parametrize("name", ["minimal", "full", "split"])
+def test_plan(name: str, plans: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    loaded = load(plans / f"{name}.toml", load_roles(), environment={}, state=state)
+    told = loaded.plan.decode().replace(str(plans), "{folder}").replace(str(state), "{state}")
+    assert json.loads(told) == json.loads((PLANS / f"{name}.json").read_text())
 
 
 def write(folder: Path, text: str) -> Path:
     file = folder / "t.toml"
     file.write_text(text)
     return file
+
+
+SECURE = "listeners[1]"
+ROUTE = f"{SECURE}.routes[0]"
 
 
 @pytest.mark.parametrize(
@@ -55,14 +73,47 @@ def write(folder: Path, text: str) -> Path:
         ("pools[0].servers[1].weight", "lb.pools.app.servers[1].weight", 85),
         ("pools[0].health.interval_ms", "lb.pools.app.health.interval", 106),
         ("access_log.sample", "access_log.sample", 4),
+        (f"{SECURE}.tls.certificates[0].key", "lb.http.secure.tls.certificates[0].key", 133),
+        (f"{SECURE}.tls.certificates[1].key", "lb.http.secure.tls.certificates[1]", 134),
+        (f"{SECURE}.tls.certificates[2].certificate", "lb.http.secure.tls.acme", 136),
+        (f"{SECURE}.tls.ciphers[0]", "lb.http.secure.tls.ciphers", 140),
+        (f"{SECURE}.tls.client_auth.crl[0]", "lb.http.secure.tls.client_auth.crl", 141),
+        (f"{SECURE}.tls.tickets.lifetime_s", "lb.http.secure.tls.tickets.lifetime", 142),
+        (f"{SECURE}.http2.stream_window_bytes", "lb.http.secure.http2.stream_window", 128),
+        (f"{SECURE}.proxy_protocol.trusted[0]", "lb.http.secure.proxy_protocol.trusted", 129),
+        (f"{ROUTE}.hedge.after_ms", "lb.http.secure.routes[0].hedge.after", 150),
+        (f"{ROUTE}.mirror.percent", "lb.http.secure.routes[0].mirror.percent", 149),
+        (f"{ROUTE}.compression.min_bytes", "lb.http.secure.routes[0].compression.min_size", 155),
+        (f"{ROUTE}.compression.levels.br", "lb.http.secure.routes[0].compression.levels.br", 156),
+        (
+            f"{ROUTE}.concurrency.adaptive.min",
+            "lb.http.secure.routes[0].concurrency.adaptive.min",
+            162,
+        ),
+        (f"{ROUTE}.buffer_request_bytes", "lb.http.secure.routes[0].buffer_request", 148),
+        ("listeners[2].tls.certificates[0].key", "lb.http.short.tls.key", 167),
+        ("pools[2].tls.key", "lb.pools.rpc.tls.key", 185),
+        ("pools[2].concurrency.adaptive.min", "lb.pools.rpc.concurrency.adaptive", 178),
+        ("pools[2].sticky.keys[0]", "lb.pools.rpc.sticky.key", 195),
+        ("pools[2].sticky.max_age_s", "lb.pools.rpc.sticky.max_age", 196),
+        ("pools[3].sticky.keys[1]", "lb.pools.shadow.sticky.key_file", 207),
+        ("pools[3].tls.ca", "lb.pools.shadow.tls", 205),
     ],
 )
-def test_what_the_engine_refuses_is_found_in_the_file(plan_path: str, key: str, line: int) -> None:
-    loaded = load(PLANS / "full.toml", load_roles(), environment={})
-    refusal = loaded.refusal([{"path": plan_path, "message": "no"}])
+def test_what_the_engine_refuses_is_found_in_the_file(
+    full: Loaded, plan_path: str, key: str, line: int
+) -> None:
+    refusal = full.refusal([{"path": plan_path, "message": "no"}])
     (problem,) = refusal.problems
     assert (problem.key, problem.message) == (key, "no")
     assert problem.line == line
+
+
+def test_secrets_are_not_shown(full: Loaded) -> None:
+    shown = json.dumps(full.redacted()) + repr(full)
+    for secret in ("a-key-that-has-32-characters-or-more", "c2VjcmV0"):
+        assert secret not in shown
+    assert full.redacted()["acme"]["test"]["external_account"]["hmac_key"] == "**********"
 
 
 def test_one_role_of_two(tmp_path: Path) -> None:
@@ -83,6 +134,20 @@ def test_a_name_becomes_its_addresses(tmp_path: Path) -> None:
     (server,) = plan["pools"][0]["servers"]
     address = {"name": "localhost:9100", "address": "127.0.0.1:9100", "host": "localhost"}
     assert server == address
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ('{ address = "127.0.0.1:9100", host = "App.Internal" }', "app.internal"),
+        ('"127.0.0.1:9100"', None),
+        ('"[::1]:9100"', None),
+    ],
+)
+def test_who_a_server_is_by_tls(tmp_path: Path, address: str, host: str | None) -> None:
+    text = (PLANS / "minimal.toml").read_text().replace('"127.0.0.1:9100"', address)
+    (pool,) = json.loads(load(write(tmp_path, text), load_roles()).plan)["pools"]
+    assert [server.get("host") for server in pool["servers"]] == [host]
 
 
 def test_environment_and_dollar(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Requests at once per server: who waits, who is refused, who takes over; drain and slow start."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,32 +8,12 @@ from typing import Any
 import pytest
 
 from testkit.client import Response
+from testkit.gate import Gate
 from testkit.site import Program, Site, server
-from testkit.upstream import OK, Connection, Script, Upstream, forever, read_request, send
+from testkit.upstream import Upstream
 from testkit.waiting import wait_until
 
 ONE_TRY = "retry.attempts = 1"
-
-
-class Gate:
-    """A server behind it keeps its requests until it opens, and counts them."""
-
-    def __init__(self) -> None:
-        self.inside = 0
-        self.most_inside = 0
-        self.script: Script = [forever(read_request, self._pass, send(OK))]
-        self._opened = threading.Event()
-
-    def open(self) -> None:
-        """Let all through from now on."""
-        self._opened.set()
-
-    async def _pass(self, _: Connection) -> None:
-        self.inside += 1
-        self.most_inside = max(self.inside, self.most_inside)
-        if not self._opened.is_set():
-            await asyncio.to_thread(self._opened.wait, 20)
-        self.inside -= 1
 
 
 class Callers:

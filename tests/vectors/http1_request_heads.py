@@ -47,7 +47,6 @@ REQUEST_LINES = [
             "non-ASCII method": request_line("GÉT / HTTP/1.1".encode()),
             "colon in the method": request_line(b"GET: / HTTP/1.1"),
             "method too long": request_line(b"M" * 33 + b" / HTTP/1.1"),
-            "TLS greeting": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n",
         },
     ),
     *refused(
@@ -71,7 +70,6 @@ REQUEST_LINES = [
         "unsupported_version",
         {
             "HTTP/2.0": request_line(b"GET / HTTP/2.0"),
-            "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             "HTTP/3.0": request_line(b"GET / HTTP/3.0"),
             "HTTP/0.9 spelt out": request_line(b"GET / HTTP/0.9"),
             "unknown minor version (RFC 9110 §2.5 would allow it)": request_line(b"GET / HTTP/1.2"),

@@ -40,7 +40,6 @@ def _after(first_name: str, first: bytes, rows: list[Row]) -> list[Row]:
 _PIPELINED_NAMES = {
     "plain GET",
     "one empty line before the request",
-    "TLS greeting",
     "two spaces after the method",
     "bare LF after the request line",
     "no Host",

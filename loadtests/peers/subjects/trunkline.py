@@ -48,7 +48,7 @@ listen = "127.0.0.1:0"
 algorithm = "round_robin"
 servers = ["127.0.0.1:{self.setup.backend_port}"]
 keep_alive.idle = 1024
-{'protocol = "http2"' if self.setup.grpc else ""}
+{'protocol = "h2"' if self.setup.grpc else ""}
 [{role}.http.front]
 listen = ["127.0.0.1:{self.setup.port}"]
 forwarding.style = "off"

@@ -1,6 +1,6 @@
 """The extension module. Times are seconds (float) at this boundary; inside they are nanoseconds."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar, final
 
@@ -748,11 +748,41 @@ class Engine:
         draining: bool | None = None,
     ) -> None:
         """Changes one server at run time. Raises LookupError if there is none of that name."""
+    def set_challenges(self, challenges: bytes) -> None:
+        """Answers HTTP-01 challenges, before any route: JSON of key authorizations by token. What was answered before is forgotten.
+
+        Raises:
+            ValueError: That is no such JSON.
+        """
+    def set_challenge_certificates(self, certificates: bytes) -> None:
+        """Answers TLS-ALPN-01 challenges: JSON of `{"certificate": PEM, "key": PEM}` by host name. What was answered before is forgotten.
+
+        Raises:
+            ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
+        """
     def listeners_ready(self) -> bool:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:
         """Opens the access log anew, after it was moved away."""
+    def adopt(self, descriptors: Sequence[int]) -> None:
+        """Takes over listening sockets that somebody else has opened; plans to come use them in place of new ones.
+
+        Args:
+            descriptors: Their numbers; the caller keeps and closes its own.
+
+        Raises:
+            OSError: One is no listening TCP socket; then none is taken.
+        """
+    def release_unclaimed(self) -> list[str]:
+        """Closes adopted sockets that no plan has asked for, and returns their addresses."""
+    def descriptors(self) -> list[int]:
+        """Numbers of the listening sockets, to hand to another process. They are open until the next plan, drain or stop."""
     def drain(self) -> None:
         """Stops accepting; idle connections close, the others after their present request."""
-    def stop(self, grace_seconds: float) -> bool:
-        """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut."""
+    def retire(self) -> None:
+        """Stops accepting, because another process does on the same sockets; idle connections stay for one more request."""
+    def stop(self, grace_seconds: float, linger_seconds: float = 0.0) -> bool:
+        """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
+
+        What has retired does so for `linger_seconds` before it drains.
+        """

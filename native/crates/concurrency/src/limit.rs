@@ -102,6 +102,11 @@ impl Limit {
         Some(Permit { limit: Arc::clone(self), in_flight: before + 1 })
     }
 
+    /// Whether one more would be admitted if nobody waited: who has got a place tells the next one then.
+    pub fn has_room(&self) -> bool {
+        self.in_flight.load(Relaxed) < self.most.load(Relaxed)
+    }
+
     pub fn report(&self) -> Report {
         Report {
             limit: self.most.load(Relaxed),

@@ -38,8 +38,9 @@ fn a_bulkhead_admits_queues_and_refuses() {
     assert_eq!((report.limit, report.in_flight, report.waiting, report.refused), (2, 2, 1, 1));
     drop(first);
     assert!(matches!(limit.enter(), Entry::Refused), "nobody overtakes who waits");
+    assert!(limit.has_room());
     let third = place.try_enter().unwrap();
-    assert!(place.try_enter().is_none());
+    assert!(place.try_enter().is_none() && !limit.has_room());
     drop((place, second, third));
     assert_eq!((limit.report().in_flight, limit.report().waiting), (0, 0));
     admitted(&limit).answered(SECOND_NS, MILLISECOND_NS);

@@ -32,10 +32,16 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<StdListener>
     }
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
-    limit_unsent(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    set_up(&socket)?;
     Ok(socket.into())
+}
+
+/// What a bound socket needs, ours or one that somebody else has bound for us.
+pub(crate) fn set_up(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    limit_unsent(socket)?;
+    socket.listen(BACKLOG)
 }
 
 fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
@@ -68,16 +74,18 @@ impl Acceptors {
         self.open.push((listener, planned, close));
     }
 
-    pub(crate) fn close(&mut self, listener: &str, planned: SocketAddr, released: Released) {
-        let found = self.open.iter().position(|(name, address, _)| name == listener && *address == planned);
-        if let Some(index) = found {
-            let _ = self.open.swap_remove(index).2.send(released);
+    /// A worker may have several sockets of one address.
+    pub(crate) fn close(&mut self, listener: &str, planned: SocketAddr, released: &Released) {
+        let matches = |name: &str, address: SocketAddr| name == listener && address == planned;
+        for (_, _, close) in self.open.extract_if(.., |(name, address, _)| matches(name, *address)) {
+            let _ = close.send(released.clone());
         }
     }
 
-    /// Dropping its sender ends an acceptor, too.
-    pub(crate) fn close_all(&mut self) {
-        self.open.clear();
+    pub(crate) fn close_all(&mut self, released: &Released) {
+        for (_, _, close) in self.open.drain(..) {
+            let _ = close.send(released.clone());
+        }
     }
 }
 
@@ -102,7 +110,10 @@ async fn accept(
             Ok((stream, peer)) => tokio::select! {
                 biased;
                 pass = enter(&worker, &mut listener) => greet(&worker, &listener, stream, peer, pass),
-                released = &mut closed => break released,
+                released = &mut closed => {
+                    tokio::task::spawn_local(let_in(Rc::clone(&worker), Arc::clone(&listener), stream, peer));
+                    break released;
+                }
             },
             Err(error) => recover(&listener, worker.index, &error).await,
         }
@@ -126,11 +137,20 @@ async fn enter(worker: &Worker, listener: &mut Arc<Listener>) -> Pass {
     }
 }
 
-/// Connections that the kernel accepted before the socket closes would be reset; they are served instead.
+/// The one who waits for room goes on waiting when nobody else is accepted any more.
+async fn let_in(worker: Rc<Worker>, mut listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let waiting = Open::new(Rc::clone(&worker), Arc::clone(&listener.cells));
+    let pass = enter(&worker, &mut listener).await;
+    greet(&worker, &listener, stream, peer, pass);
+    drop(waiting);
+}
+
+/// Connections that the kernel accepted before the socket closes would be reset; they are served instead. Those for whom there is no
+/// room stay where they are, because another process may hold the socket too.
 fn take_queued(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: TcpListener) {
     let Ok(socket) = socket.into_std() else { return };
-    while let Ok((stream, peer)) = socket.accept() {
-        let Some(pass) = listener.gate.enter(listener.limits.connections as usize) else { return };
+    while let Some(pass) = listener.gate.enter(listener.limits.connections as usize) {
+        let Ok((stream, peer)) = socket.accept() else { return };
         let _ = stream.set_nonblocking(true);
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
         greet(worker, listener, stream, peer, pass);

@@ -22,10 +22,26 @@ pub(crate) struct ListenerCells {
 
 #[derive(Debug, Default)]
 pub(crate) struct RouteCells {
+    /// Requests so far, for what goes by turns.
+    turns: Counter,
     pub(crate) classes: Classes,
     pub(crate) request_bytes: Counter,
     pub(crate) response_bytes: Counter,
     pub(crate) latency: Histogram,
+}
+
+impl RouteCells {
+    /// The number of the next request. Only where something goes by it.
+    pub(crate) fn next_turn(&self) -> u64 {
+        let turn = self.turns.get();
+        self.turns.inc();
+        turn
+    }
+
+    /// Which number that will be.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turns.get()
+    }
 }
 
 #[derive(Debug, Default)]

@@ -22,6 +22,8 @@ use crate::forwarding::Forwarding;
 use crate::hash_key::HashKey;
 use crate::plan::{self, Plan};
 use crate::snapshot::{CheckReport, Dial, Listener, Pool, Route, Server, Snapshot};
+use crate::tokens::Tokens;
+use crate::traffic::Pools;
 
 const MS: u64 = 1_000_000;
 /// Slots of a Maglev table: Katran's default; a share's error is below 1 % for up to 650 servers.
@@ -51,6 +53,7 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) now_unix: u64,
     /// The engine's, for listeners that answer TLS-ALPN-01.
     pub(crate) challenges: &'c Arc<Challenges>,
+    pub(crate) tokens: &'c Arc<Tokens>,
     pub(crate) errors: Vec<PlanError>,
     /// Pools with errors of their own: nobody is told that they do not exist.
     pub(crate) unsound_pools: Vec<String>,
@@ -116,8 +119,7 @@ impl Compiler<'_, '_> {
                 None => self.unsound_pools.push(name),
             }
         }
-        let by_name: HashMap<&str, &Arc<Pool>> =
-            pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let by_name: Pools<'_> = pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
         let mut listeners = Vec::with_capacity(plan.listeners.len());
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
@@ -170,6 +172,7 @@ impl Compiler<'_, '_> {
         if let Some(same) = before.filter(is_same) {
             return Some(Arc::clone(same));
         }
+        self.check_health(&path, &planned);
         self.check_names(&format!("{path}.servers"), planned.servers.iter().map(|server| &server.name));
         let servers: Vec<Arc<Server>> = planned
             .servers
@@ -196,6 +199,9 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let sticky = self.sticky(&path, &planned);
+        let former = before.and_then(|before| before.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
             name: planned.name.clone(),
             id: next_id(),
@@ -205,6 +211,8 @@ impl Compiler<'_, '_> {
             hash_key,
             outliers,
             retry_budget,
+            sticky,
+            bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),
             plan: planned,
@@ -294,7 +302,7 @@ impl Compiler<'_, '_> {
         &mut self,
         index: usize,
         planned: plan::Listener,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         generation: u64,
     ) -> Option<Listener> {
         let path = format!("listeners[{index}]");
@@ -346,6 +354,7 @@ impl Compiler<'_, '_> {
             tls,
             proxy,
             http2: planned.http2,
+            tokens: Arc::clone(self.tokens),
             reason_header: planned.reason_header,
             access_log: planned.access_log,
             cells: before
@@ -372,7 +381,7 @@ impl Compiler<'_, '_> {
         &mut self,
         path: &str,
         mut planned: plan::Route,
-        pools: &HashMap<&str, &Arc<Pool>>,
+        pools: &Pools<'_>,
         known: &HashMap<&str, &Route>,
     ) -> (trunkline_route::Route, Option<Route>) {
         let chain = Chain::compile(&planned.name, &planned.filters, self.environment);
@@ -384,12 +393,9 @@ impl Compiler<'_, '_> {
             }
             None => Some(None),
         };
-        let wanted = planned.pool.clone().unwrap_or_default();
-        let pool = pools.get(wanted.as_str()).copied().cloned();
-        if pool.is_none() && !self.unsound_pools.contains(&wanted) {
-            self.error(format!("{path}.pool"), format!("there is no pool `{wanted}`"));
-        }
-        let (Some(chain), Some(rewrite), Some(pool)) = (chain, rewrite, pool) else {
+        let known = known.get(planned.name.as_str()).copied();
+        let sides = self.sides(path, &planned, pools, known);
+        let (Some(chain), Some(rewrite), Some(sides)) = (chain, rewrite, sides) else {
             return (table_entry(planned), None);
         };
         if chain.answers_preflights()
@@ -398,19 +404,51 @@ impl Compiler<'_, '_> {
         {
             planned.methods.push("OPTIONS".to_owned());
         }
-        let cells = known.get(planned.name.as_str());
+        if planned.grpc_web && sides.all().any(|pool| pool.plan.protocol != plan::Protocol::Http2) {
+            self.error(format!("{path}.grpc_web"), "needs a pool with protocol `h2`");
+        }
+        let compression =
+            planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
+        let mirror = self.mirror(path, &planned, &sides, pools, known);
+        let hedging = self.hedging(path, planned.hedge.as_ref(), known);
+        let former = known.and_then(|known| known.bulkhead.as_ref());
+        let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
             name: planned.name.clone(),
-            pool,
+            sides,
             chain,
             rewrite,
+            compression,
+            grpc_web: planned.grpc_web,
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
+            mirror,
+            hedging,
+            buffer_request_bytes: planned.buffer_request_bytes,
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
-            cells: cells
+            bulkhead,
+            cells: known
                 .map_or_else(|| Arc::new(PerWorker::new(self.workers)), |known| Arc::clone(&known.cells)),
         };
         (table_entry(planned), Some(route))
+    }
+
+    fn compression(&mut self, path: &str, planned: &plan::Compression) -> Option<trunkline_compress::Policy> {
+        let errors = match trunkline_compress::Policy::compile(planned) {
+            Ok(policy) => return Some(policy),
+            Err(errors) => errors,
+        };
+        for error in errors {
+            match error {
+                trunkline_compress::Error::Plan { key, problem } => {
+                    self.error(format!("{path}.compression.{key}"), problem);
+                }
+                other @ trunkline_compress::Error::Encoder { .. } => {
+                    self.error(format!("{path}.compression"), other);
+                }
+            }
+        }
+        None
     }
 
     fn take_all<T>(&mut self, path: &str, result: Result<T, Vec<trunkline_filter::Error>>) -> Option<T> {

@@ -40,6 +40,14 @@ impl Compiler<'_, '_> {
         Some(same.map_or_else(|| Arc::new(compiled), Arc::clone))
     }
 
+    /// A check by gRPC speaks HTTP/2, which over TLS has to be agreed on.
+    pub(crate) fn check_health(&mut self, path: &str, planned: &plan::Pool) {
+        let is_grpc = planned.health.as_ref().is_some_and(|health| health.kind == plan::HealthKind::Grpc);
+        if is_grpc && planned.tls.is_some() && planned.protocol != plan::Protocol::Http2 {
+            self.error(format!("{path}.health.kind"), "`grpc` over TLS needs a pool of protocol `h2`");
+        }
+    }
+
     fn take_tls<T>(&mut self, path: &str, compiled: Result<T, Vec<Problem>>) -> Option<T> {
         match compiled {
             Ok(value) => Some(value),

@@ -1,11 +1,13 @@
 //! The control side: starts workers, compiles plans, swaps snapshots, drains and stops. Its calls come from one thread at a time
 //! (the Python main thread), never from a worker.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,15 +19,16 @@ use tokio::sync::oneshot;
 use trunkline_filter::{Environment, Registry, WallClock};
 use trunkline_telemetry::Sink;
 use trunkline_telemetry::access::{self, AccessLog};
-use trunkline_tls::Challenges;
+use trunkline_tls::{Challenges, PemPair};
 
-use crate::acceptor;
 use crate::clock;
 use crate::compile::{Changed, Compiler, PlanError};
 use crate::health::Checkers;
+use crate::listening::{Bound, Listening};
 use crate::plan::{self, Plan};
 use crate::recent::RecentErrors;
 use crate::snapshot::Snapshot;
+use crate::tokens::Tokens;
 use crate::worker::{Command, Shared, Worker};
 
 /// What workers have to close sockets, and cut exchanges to answer and to be logged.
@@ -58,6 +61,8 @@ pub struct Engine {
     pub(crate) registry: Arc<Registry>,
     /// What TLS-ALPN-01 challenges are answered with.
     pub(crate) challenges: Arc<Challenges>,
+    /// And HTTP-01 challenges.
+    pub(crate) tokens: Arc<Tokens>,
     wall: Arc<WallClock>,
     workers: Vec<Handle>,
     control: Mutex<Control>,
@@ -78,7 +83,7 @@ enum LogChange {
 
 /// What only the control side knows.
 struct Control {
-    open: BTreeSet<(String, SocketAddr)>,
+    listening: Listening,
     log: Option<(plan::AccessLog, AccessLog)>,
     checkers: Checkers,
 }
@@ -93,15 +98,17 @@ impl Engine {
             snapshot: ArcSwap::from_pointee(empty),
             generation: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             recent: RecentErrors::default(),
         });
         let workers = (0..threads.max(1)).map(|index| spawn(index, &shared)).collect::<io::Result<_>>()?;
-        let control = Control { open: BTreeSet::new(), log: None, checkers: Checkers::start()? };
+        let control = Control { listening: Listening::default(), log: None, checkers: Checkers::start()? };
         Ok(Self {
             shared,
             registry,
             challenges: Arc::default(),
+            tokens: Arc::default(),
             wall,
             workers,
             control: Mutex::new(control),
@@ -124,7 +131,7 @@ impl Engine {
         // A dry run must not create files.
         let log = if bind { control.open_log(plan.access_log.as_ref())? } else { LogChange::Keep };
         let (snapshot, environment, changed) = self.compile(plan)?;
-        let sockets = if bind { self.bind(&snapshot, &control.open)? } else { Vec::new() };
+        let sockets = if bind { control.listening.bind(&snapshot, self.workers.len())? } else { Vec::new() };
         let build_us = started.elapsed().as_micros() as u64;
         let swapping = Instant::now();
         let snapshot = Arc::new(snapshot);
@@ -141,7 +148,7 @@ impl Engine {
             LogChange::Open(plan, log) => self.change_log(&mut control, Some((plan, log))),
         }
         if bind {
-            self.adopt(&mut control.open, &snapshot, sockets);
+            self.listen(&mut control.listening, &snapshot, sockets);
             control.checkers.watch(&snapshot);
         }
         Ok(Applied { generation, build_us, swap_us })
@@ -165,6 +172,7 @@ impl Engine {
             now_ns: clock::now_ns(),
             now_unix: clock::unix_ns() / 1_000_000_000,
             challenges: &self.challenges,
+            tokens: &self.tokens,
             errors: Vec::new(),
             unsound_pools: Vec::new(),
             changed: Changed::default(),
@@ -173,54 +181,45 @@ impl Engine {
         Ok((snapshot, environment, changed))
     }
 
-    /// One socket per worker for each address that is new.
-    fn bind(
-        &self,
-        snapshot: &Snapshot,
-        open: &BTreeSet<(String, SocketAddr)>,
-    ) -> Result<Vec<Bound>, ApplyError> {
-        let mut bound = Vec::new();
-        for listener in &snapshot.listeners {
-            for &address in &listener.addresses {
-                if open.contains(&(listener.name.clone(), address)) {
-                    continue;
+    fn listen(&self, listening: &mut Listening, snapshot: &Snapshot, bound: Vec<Bound>) {
+        for bound in &bound {
+            let (listener, planned) = &bound.place;
+            for (worker, socket) in bound.shares(self.workers.len()) {
+                if let (Some(worker), Ok(socket)) = (self.workers.get(worker), socket) {
+                    worker.send(Command::Listen { listener: listener.clone(), planned: *planned, socket });
                 }
-                let failed = |error| ApplyError::Listen { address, error };
-                // Port 0: the first socket's port is everybody's.
-                let first = acceptor::bind(address, open_elsewhere(open, address)).map_err(failed)?;
-                let actual = first.local_addr().map_err(failed)?;
-                let mut sockets = vec![first];
-                for _ in 1..self.workers.len() {
-                    sockets.push(acceptor::bind(actual, true).map_err(failed)?);
-                }
-                bound.push(Bound { listener: listener.name.clone(), planned: address, sockets });
-            }
-        }
-        Ok(bound)
-    }
-
-    fn adopt(&self, open: &mut BTreeSet<(String, SocketAddr)>, snapshot: &Snapshot, bound: Vec<Bound>) {
-        let wanted: BTreeSet<(String, SocketAddr)> = snapshot
-            .listeners
-            .iter()
-            .flat_map(|listener| listener.addresses.iter().map(|address| (listener.name.clone(), *address)))
-            .collect();
-        for Bound { listener, planned, sockets } in bound {
-            for (worker, socket) in self.workers.iter().zip(sockets) {
-                worker.send(Command::Listen { listener: listener.clone(), planned, socket });
             }
         }
         let (released, all_released) = std::sync::mpsc::channel();
-        for (listener, address) in open.difference(&wanted) {
+        // Our own descriptors are closed first: the workers empty the queues right before they close theirs.
+        for (listener, address) in listening.settle(snapshot, bound) {
             for worker in &self.workers {
                 let (listener, released) = (listener.clone(), released.clone());
-                worker.send(Command::Unlisten { listener, address: *address, released });
+                worker.send(Command::Unlisten { listener, address, released });
             }
         }
         drop(released);
         // The next plan may want these addresses again.
         let _ = all_released.recv_timeout(PATIENCE);
-        *open = wanted;
+    }
+
+    /// Takes over listening sockets that another process has opened; those of plans to come are then not bound anew. The caller keeps
+    /// its descriptors.
+    ///
+    /// # Errors
+    /// One of them is no listening TCP socket; then none is taken.
+    pub fn adopt(&self, descriptors: &[RawFd]) -> io::Result<()> {
+        self.control.lock().listening.adopt(descriptors)
+    }
+
+    /// Closes adopted sockets that no plan has asked for; their addresses.
+    pub fn release_unclaimed(&self) -> Vec<SocketAddr> {
+        self.control.lock().listening.release_unclaimed()
+    }
+
+    /// The listening sockets, for a process that takes over. They are open until the next plan, drain or stop.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        self.control.lock().listening.descriptors()
     }
 
     fn change_log(&self, control: &mut Control, log: Option<(plan::AccessLog, AccessLog)>) {
@@ -258,9 +257,25 @@ impl Engine {
         true
     }
 
+    /// Answers these HTTP-01 challenges and no others: key authorizations by token.
+    pub fn set_challenges(&self, tokens: HashMap<String, String>) {
+        self.tokens.replace(tokens);
+    }
+
+    /// Answers these TLS-ALPN-01 challenges and no others: certificates by name.
+    ///
+    /// # Errors
+    /// What is wrong with which; all stays as it was then.
+    pub fn set_challenge_certificates(
+        &self,
+        certificates: &HashMap<String, PemPair>,
+    ) -> Result<(), Vec<trunkline_tls::Problem>> {
+        self.challenges.replace(certificates)
+    }
+
     /// True once a plan has been applied with its listeners bound.
     pub fn listeners_ready(&self) -> bool {
-        !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().open.is_empty()
+        !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().listening.is_empty()
     }
 
     /// Opens the access log's file again, after log rotation has moved it.
@@ -281,24 +296,45 @@ impl Engine {
 
     /// Stops accepting; idle connections are closed, the others after their present request.
     pub fn drain(&self) {
-        self.shared.draining.store(true, Ordering::SeqCst);
-        self.workers.iter().for_each(|worker| worker.send(Command::Drain));
+        drop(self.end_accepting(false));
     }
 
-    /// Drains, waits up to `grace` for connections to end, and stops the workers. True if none had to be cut.
-    pub fn stop(&self, grace: Duration) -> bool {
-        self.drain();
-        let clean = self.all_closed_within(grace);
+    /// Stops accepting, because another process accepts on the same sockets. Idle connections are left to their next request, which is
+    /// their last: a client that is told so loses nothing, one whose connection is closed under its request does.
+    pub fn retire(&self) {
+        drop(self.end_accepting(true));
+    }
+
+    /// The receiver hears of the end of the last socket.
+    fn end_accepting(&self, lingering: bool) -> Receiver<()> {
+        self.shared.lingering.store(lingering, Ordering::SeqCst);
+        self.shared.draining.store(true, Ordering::SeqCst);
+        // The workers' descriptors are the last: they empty the queues right before they close them.
+        self.control.lock().listening.clear();
+        let (released, all_released) = std::sync::mpsc::channel();
+        self.workers.iter().for_each(|worker| worker.send(Command::Drain(released.clone())));
+        all_released
+    }
+
+    /// Leaves those that were retired `linger`, drains for the rest of `grace`, and stops the workers. True if no connection had to be
+    /// cut.
+    pub fn stop(&self, grace: Duration, linger: Duration) -> bool {
+        let until = Instant::now() + grace;
+        if self.shared.lingering.load(Ordering::SeqCst) {
+            self.all_closed_by(until.min(Instant::now() + linger));
+        }
+        // Whoever is still in a queue becomes an open connection first.
+        let _ = self.end_accepting(false).recv_timeout(PATIENCE);
+        let clean = self.all_closed_by(until);
         if !clean {
             self.workers.iter().for_each(|worker| worker.send(Command::Cut));
-            self.all_closed_within(PATIENCE);
+            self.all_closed_by(Instant::now() + PATIENCE);
         }
         self.end();
         clean
     }
 
-    fn all_closed_within(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
+    fn all_closed_by(&self, until: Instant) -> bool {
         while self.open_connections() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -335,12 +371,6 @@ impl Drop for Engine {
     }
 }
 
-struct Bound {
-    listener: String,
-    planned: SocketAddr,
-    sockets: Vec<std::net::TcpListener>,
-}
-
 impl Handle {
     /// A worker that has ended needs no orders.
     fn send(&self, command: Command) {
@@ -363,10 +393,6 @@ impl Control {
         };
         Ok(LogChange::Open(planned.clone(), AccessLog::start(config)?))
     }
-}
-
-fn open_elsewhere(open: &BTreeSet<(String, SocketAddr)>, address: SocketAddr) -> bool {
-    open.iter().any(|(_, bound)| *bound == address)
 }
 
 fn spawn(index: usize, shared: &Arc<Shared>) -> io::Result<Handle> {

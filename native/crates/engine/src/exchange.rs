@@ -6,17 +6,23 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use trunkline_filter::Rewrite;
+use trunkline_compress::Coding;
+use trunkline_filter::{Remembered, Rewrite};
+use trunkline_grpc::Form;
 use trunkline_http::{
-    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
-    parse_request,
+    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, connection_options, encode, host_of,
+    normalise, parse_request,
 };
 
-use crate::block::{Block, Text};
+use crate::block::{Block, ORDINARY_BYTES, Text};
+use crate::buffering::Intake;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
+use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
-use crate::snapshot::{Listener, Route};
+use crate::hops;
+use crate::snapshot::{Listener, Pool, Route};
+use crate::sticky;
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -25,31 +31,62 @@ pub(crate) struct Exchange {
     /// When the head was complete: from here on the time is ours and the upstream's.
     pub(crate) admitted_ns: u64,
     pub(crate) route: usize,
+    /// Of the route's split.
+    pub(crate) side: usize,
     /// The head for the upstream, and the body behind it if all of it has arrived.
     pub(crate) outgoing: Text,
     pub(crate) head_bytes: usize,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
+    /// That is to be taken in first.
+    pub(crate) intake: Option<Intake>,
     /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
     /// The client asked for a head only.
     pub(crate) is_head: bool,
     /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
     pub(crate) trailers: bool,
+    /// What `Connection` says, for the trailers that chunks may bring.
+    pub(crate) connection: Vec<u8>,
+    /// What a gRPC client gave its call; 0 = all the time.
+    pub(crate) timeout_ms: u64,
+    /// How the client would like the body compressed, on a route that does.
+    pub(crate) coding: Option<Coding>,
     /// A WebSocket that goes over HTTP/2 (RFC 8441).
     pub(crate) is_websocket: bool,
     /// What a client of HTTP/1.1 is answered then (RFC 6455 §4.2.2), as a line.
     pub(crate) websocket_accept: String,
-    /// The client offered to change the protocol, or asked for a tunnel.
+    /// What the client offered in `Upgrade`.
+    pub(crate) offered: Vec<u8>,
+    /// It offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
-    /// May be sent again after a try that got no answer.
-    pub(crate) repeatable: bool,
+    /// The method may be sent again after a try that got no answer.
+    pub(crate) may_repeat: bool,
+    /// The server speaks HTTP/2.
+    pub(crate) to_stream: bool,
     pub(crate) key: Key,
+    /// Of a copy for the route's mirror, if there is to be one.
+    pub(crate) mirror_key: Option<Box<Key>>,
+    /// Where the client was before, by its cookie.
+    pub(crate) remembered: Option<Remembered>,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
 
+/// A body that is here may be as long as this to go out with its head.
+const WHOLE_BYTES: usize = ORDINARY_BYTES;
+
 impl Exchange {
+    /// May be sent again after a try that got no answer.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.may_repeat && self.pending == Framing::None
+    }
+
+    /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
+    pub(crate) fn body_room(&self) -> usize {
+        if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
+    }
+
     /// What a response on a stream will look like.
     pub(crate) fn stream_answers(&self) -> Answers {
         if self.is_websocket { Answers::Connect } else { self.answers }
@@ -63,6 +100,7 @@ pub(crate) struct Facts {
     /// Behind trusted proxies; `None` until it is known.
     pub(crate) client: Option<IpAddr>,
     pub(crate) version: Version,
+    pub(crate) call: Option<Call>,
     pub(crate) keep_alive: bool,
     pub(crate) method: Range<usize>,
     pub(crate) target: Range<usize>,
@@ -74,6 +112,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// How a browser writes its call, where it is translated.
+    pub(crate) fn web_form(&self) -> Option<Form> {
+        match self.call {
+            Some(Call::Web { sent, .. }) => Some(sent),
+            _ => None,
+        }
+    }
+
     /// Of a request that could not be read.
     pub(crate) fn unread(started_ns: u64) -> Self {
         Self { started_ns, ..Self::default() }
@@ -147,7 +193,9 @@ pub(crate) struct Refused {
 pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
-    pub(crate) route: usize,
+    pub(crate) route: Option<usize>,
+    /// For an OPTIONS that ends here.
+    pub(crate) allow: Option<String>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -180,6 +228,7 @@ impl PerSecond {
 pub(crate) struct Desk<'d> {
     pub(crate) listener: &'d Listener,
     pub(crate) peer: &'d Peer,
+    pub(crate) worker: usize,
     /// When the request began to arrive.
     pub(crate) started_ns: u64,
     pub(crate) now_ns: u64,
@@ -239,6 +288,7 @@ impl Desk<'_> {
             started_ns: self.started_ns,
             client: Some(self.listener.forwarding.client(head, self.peer)),
             version: head.version,
+            call: Call::of(head),
             keep_alive: head.keep_alive,
             method: place(head.method.as_bytes()),
             target: place(head.target.as_bytes()),
@@ -267,6 +317,16 @@ impl Desk<'_> {
                 0,
             );
         };
+        // A trusted proxy may have taken off the TLS.
+        if head.scheme.is_some_and(|scheme| self.peer.contradicts(scheme))
+            && !listener.forwarding.trusts(self.peer.address)
+        {
+            let refused = refused(Failure::WRONG_SCHEME, facts, head);
+            return (Admission::Refuse(Refused { reusable: false, ..refused }), 0);
+        }
+        if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
+            return (Admission::Answer(answered(refusal, facts, None, head)), 0);
+        }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
         let wanted = trunkline_route::Request { host, method: head.method, path: &path, query: head.query };
@@ -277,6 +337,11 @@ impl Desk<'_> {
         let Some(route) = listener.routes.get(found.route) else {
             return (unreadable(Failure::ROUTE_NOT_FOUND, facts), 0);
         };
+        let mut facts = facts;
+        if !route.grpc_web {
+            // Whoever speaks gRPC-Web behind us answers in it.
+            facts.call = facts.call.filter(|call| *call == Call::Grpc);
+        }
         if let Some(failure) = self.over_limits(head, route) {
             let refused = Refused { route: Some(found.route), ..refused(failure, facts, head) };
             return (Admission::Refuse(refused), 0);
@@ -294,11 +359,11 @@ impl Desk<'_> {
         if let trunkline_filter::Verdict::Respond(refusal) =
             route.chain.request(&request, filters, self.now_ns)
         {
-            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
-            return (
-                Admission::Answer(Answered { refusal, facts, route: found.route, reusable, is_head }),
-                0,
-            );
+            return (Admission::Answer(answered(refusal, facts, Some(found.route), head)), 0);
+        }
+        if hops::left(head) == Some(0) {
+            route.chain.abandon(filters);
+            return (self.end_here(&wanted, found.route, head, facts, filters), 0);
         }
         self.forward(bytes, &request, found.route, route, facts, filters)
     }
@@ -356,8 +421,12 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
+        let turn = self.turn(route);
+        let side = route.sides.side(head, request.client, turn);
+        let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
-        if let Err(reason) = self.write_head(&mut outgoing, request, route, filters) {
+        let web = facts.web_form().is_some();
+        if let Err(reason) = self.write_head(&mut outgoing, request, route, pool, filters, web) {
             route.chain.abandon(filters);
             let failure = Failure { status: reason.status(), reason: reason.as_str(), side: Side::Client };
             return (Admission::Refuse(Refused { route: Some(index), ..refused(failure, facts, head) }), 0);
@@ -366,30 +435,45 @@ impl Desk<'_> {
         let rest = bytes.get(head.length..).unwrap_or_default();
         let mut facts = facts;
         let (pending, body) = match head.framing {
-            Framing::Length(length) if length <= rest.len() as u64 => {
+            Framing::Length(length) if length <= rest.len() as u64 && facts.web_form().is_none() => {
                 outgoing.extend_from_slice(rest.get(..length as usize).unwrap_or_default());
                 facts.body_bytes = length;
                 (Framing::None, length as usize)
             }
             other => (other, 0),
         };
-        let is_websocket = route.pool.plan.protocol == crate::plan::Protocol::Http2 && is_websocket(head);
+        let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
+        let is_websocket = to_stream && is_websocket(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
+        let facts_call = facts.call;
         let exchange = Exchange {
             facts,
             admitted_ns: self.now_ns,
             route: index,
+            side,
             outgoing,
             head_bytes,
             pending,
+            intake: if pending == Framing::None { None } else { Intake::of(route, head, web) },
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
-            trailers: filters.upstream_edits().is_empty(),
+            trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
+            connection: if pending == Framing::Chunked {
+                connection_options(head.headers)
+            } else {
+                Vec::new()
+            },
+            timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
+            coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
+            offered: head.upgrade.unwrap_or_default().to_vec(),
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
-            repeatable: pending == Framing::None && route.retry.methods.iter().any(|known| known == sent),
-            key: route.pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            may_repeat: route.retry.methods.iter().any(|known| known == sent),
+            to_stream,
+            key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            mirror_key: route.mirror.as_ref().and_then(|target| target.key(head, request.client, turn)),
+            remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,
@@ -399,12 +483,20 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
+    /// The number of the request among those of the route, where something goes by it.
+    fn turn(&self, route: &Route) -> u64 {
+        let counts = route.sides.division.is_some() || route.mirror.is_some();
+        if counts { route.cells.get(self.worker).next_turn() } else { 0 }
+    }
+
     pub(crate) fn write_head(
         &self,
         out: &mut Vec<u8>,
         request: &trunkline_filter::Request<'_>,
         route: &Route,
+        pool: &Pool,
         filters: &mut trunkline_filter::Exchange,
+        web: bool,
     ) -> Result<(), trunkline_filter::Reason> {
         let head = request.head;
         let forwarding = &self.listener.forwarding;
@@ -412,17 +504,21 @@ impl Desk<'_> {
             None if !filters.hides_query() => {
                 let path = if head.method == "CONNECT" { head.target } else { request.path };
                 encode::request_line(out, head.method, path, head.query);
-                host_line(out, head, route);
+                host_line(out, head, pool);
             }
-            rewrite => rewritten(out, request, rewrite.as_ref(), route, filters)?,
+            rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
-        let expects = head.expects_continue && head.framing != Framing::None;
+        let expects =
+            head.expects_continue && head.framing != Framing::None && Intake::of(route, head, web).is_none();
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
         let replaces_via = forwarding.via(head.version).is_some();
+        let hops = hops::left(head);
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
+            _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
+            Field::Other if hops.is_some() && hops::is_max_forwards(header) => false,
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
@@ -434,6 +530,9 @@ impl Desk<'_> {
             Field::HopByHop | Field::Host | Field::Framing => false,
         });
         forwarding.write(out, head, self.peer);
+        if let Some(left) = hops.filter(|_| !edits.removes("max-forwards")) {
+            hops::write(out, left);
+        }
         edits.appended().for_each(|(name, value)| encode::header(out, name, value));
         if let Some(protocol) = head.upgrade {
             out.extend_from_slice(b"Connection: upgrade\r\n");
@@ -443,10 +542,15 @@ impl Desk<'_> {
                 encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
             }
         }
-        if route.pool.plan.protocol == crate::plan::Protocol::Http2 && takes_trailers(head) {
-            out.extend_from_slice(b"TE: trailers\r\n");
+        if let Some(content_type) = content_type(head).filter(|_| web) {
+            trunkline_grpc::web::write_request_lines(out, &content_type);
+        } else {
+            let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
+            if speaks_http2 && takes_trailers(head) {
+                out.extend_from_slice(b"TE: trailers\r\n");
+            }
+            encode::framing(out, head.framing, head.content_length);
         }
-        encode::framing(out, head.framing, head.content_length);
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -457,6 +561,12 @@ fn user_agent<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
         header.name.len() == "user-agent".len() && header.name.eq_ignore_ascii_case("user-agent")
     };
     head.headers.iter().find(is_it).map(|header| header.value)
+}
+
+/// The values of `Accept-Encoding`.
+fn accepted<'b>(head: &RequestHead<'b, '_>) -> impl Iterator<Item = &'b [u8]> + Clone {
+    let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("accept-encoding"));
+    lines.map(|header| header.value)
 }
 
 /// RFC 9110 §10.1.4.
@@ -488,9 +598,9 @@ fn websocket_key() -> String {
     BASE64_STANDARD.encode(fastrand::u128(..).to_be_bytes())
 }
 
-fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, route: &Route) {
+fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, pool: &Pool) {
     // HTTP/1.0 clients may send no Host; HTTP/1.1 upstreams need one.
-    let authority = if head.authority.is_empty() { route.pool.name.as_str() } else { head.authority };
+    let authority = if head.authority.is_empty() { pool.name.as_str() } else { head.authority };
     encode::header(out, "Host", authority.as_bytes());
 }
 
@@ -499,7 +609,7 @@ fn rewritten(
     out: &mut Vec<u8>,
     request: &trunkline_filter::Request<'_>,
     rewrite: Option<&Rewrite>,
-    route: &Route,
+    pool: &Pool,
     filters: &mut trunkline_filter::Exchange,
 ) -> Result<(), trunkline_filter::Reason> {
     // A query parameter that carried a credential is taken out by the same code.
@@ -513,7 +623,7 @@ fn rewritten(
         out.extend_from_slice(b"\r\n");
     } else {
         out.truncate(out.len() - "Host: ".len());
-        host_line(out, request.head, route);
+        host_line(out, request.head, pool);
     }
     rewrite.headers(request, filters);
     Ok(())
@@ -536,6 +646,16 @@ pub(crate) fn unreadable(failure: Failure, facts: Facts) -> Admission {
 /// Whether what follows a refused request is the next one: neither its body nor early bytes for a tunnel.
 fn is_reusable(head: &RequestHead<'_, '_>) -> bool {
     head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT"
+}
+
+pub(crate) fn answered(
+    refusal: trunkline_filter::Refusal,
+    facts: Facts,
+    route: Option<usize>,
+    head: &RequestHead<'_, '_>,
+) -> Answered {
+    let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+    Answered { refusal, facts, route, allow: None, reusable, is_head }
 }
 
 fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {

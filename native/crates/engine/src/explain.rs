@@ -5,13 +5,18 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use trunkline_concurrency::Report;
 use trunkline_filter::Outlook;
 use trunkline_http::{HeaderBuffer, RequestHead, host_of, normalise, parse_request};
 
+use crate::bulkhead::Bulkhead;
 use crate::clock;
 use crate::engine::Engine;
 use crate::exchange::Desk;
-use crate::snapshot::{Listener, Pool, Route};
+use crate::plan;
+use crate::sides::Division;
+use crate::snapshot::{Listener, Pool, Route, Server};
+use crate::sticky;
 
 /// The request to explain.
 #[derive(Debug, Deserialize)]
@@ -134,14 +139,47 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     let now_ns = clock::now_ns();
     let verdicts = route.chain.explain(&request, now_ns);
     answer["filters"] = verdicts.iter().map(filter).collect();
-    answer["pool"] = json!(route.pool.name);
-    answer["servers"] = servers(&route.pool);
-    let desk = Desk { listener, peer: &peer, started_ns: now_ns, now_ns };
-    match refused(&desk, &request, route, &verdicts) {
+    // By turns it is that of the first worker's next request.
+    let pool = route.sides.pool(route.sides.side(head, client, route.cells.get(0).turn()));
+    answer["pool"] = json!(pool.name);
+    if let Some(division) = &route.sides.division {
+        answer["split"] = split(division);
+    }
+    let limits = limits(route, pool);
+    if !limits.is_empty() {
+        answer["limits"] = json!(limits);
+    }
+    if let Some(target) = &route.mirror {
+        answer["mirror"] = json!({ "pool": target.pool.name, "percent": target.plan.percent });
+    }
+    if let Some(hedging) = &route.hedging {
+        let plan::Hedge { after_ms, attempts } = hedging.plan;
+        answer["hedge"] = json!({ "after_ms": after_ms, "attempts": attempts });
+    }
+    answer["servers"] = servers(pool);
+    let desk = Desk { listener, peer: &peer, worker: 0, started_ns: now_ns, now_ns };
+    match refused(&desk, &request, route, pool, &verdicts) {
         Some((status, reason)) => answer["refused"] = json!({ "status": status, "reason": reason }),
-        None => answer["server"] = server(&route.pool, head, client),
+        None => answer["server"] = server(pool, head, client),
     }
     answer
+}
+
+/// What a request has to have a place in, and how full that is.
+fn limits(route: &Route, pool: &Pool) -> Vec<Value> {
+    let limit = |of: &str, name: &str, bulkhead: &Bulkhead| {
+        let Report { limit, in_flight, waiting, .. } = bulkhead.report();
+        json!({ "of": of, "name": name, "limit": limit, "active": in_flight, "waiting": waiting })
+    };
+    let of_route = route.bulkhead.as_deref().map(|bulkhead| limit("route", &route.name, bulkhead));
+    let of_pool = pool.bulkhead.as_deref().map(|bulkhead| limit("pool", &pool.name, bulkhead));
+    of_route.into_iter().chain(of_pool).collect()
+}
+
+fn split(division: &Division) -> Value {
+    let sides: Vec<Value> =
+        division.plan.iter().map(|share| json!({ "pool": share.pool, "weight": share.weight })).collect();
+    json!({ "by": division.by.as_deref().unwrap_or("turns"), "sides": sides })
 }
 
 /// What would be answered instead of going to a server.
@@ -149,6 +187,7 @@ fn refused(
     desk: &Desk<'_>,
     request: &trunkline_filter::Request<'_>,
     route: &Route,
+    pool: &Pool,
     verdicts: &[trunkline_filter::Explained],
 ) -> Option<(u16, &'static str)> {
     if let Some(failure) = desk.over_limits(request.head, route) {
@@ -160,7 +199,7 @@ fn refused(
     });
     let unsafe_rewrite = || {
         let mut filters = trunkline_filter::Exchange::default();
-        let written = desk.write_head(&mut Vec::new(), request, route, &mut filters);
+        let written = desk.write_head(&mut Vec::new(), request, route, pool, &mut filters, false);
         written.err().map(|reason| (reason.status(), reason.as_str()))
     };
     responds.or_else(unsafe_rewrite)
@@ -177,8 +216,13 @@ fn filter(explained: &trunkline_filter::Explained) -> Value {
 
 /// The server that a fresh scheduler would choose, and what decided it.
 fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
+    let now_ns = clock::now_ns();
+    if let Some((server, cookie)) = remembered(pool, head, now_ns) {
+        let why = format!("the cookie {cookie} remembers it");
+        return json!({ "name": server.state.name(), "address": server.address, "why": why });
+    }
     let key = pool.hash_key.as_ref().map(|key| key.of(head, client));
-    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), clock::now_ns(), &[]);
+    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), now_ns, &[]);
     let Some(server) = picked.and_then(|index| pool.servers.get(index)) else {
         return json!({ "name": null, "why": "no server of the pool is eligible" });
     };
@@ -190,6 +234,14 @@ fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
         format!("{name} over the eligible servers; the next request may get another")
     };
     json!({ "name": server.state.name(), "address": server.address, "why": why })
+}
+
+/// The server that a cookie leads to, and the cookie's name.
+fn remembered<'p>(pool: &'p Pool, head: &RequestHead<'_, '_>, now_ns: u64) -> Option<(&'p Server, &'p str)> {
+    let known = sticky::remembered(pool.sticky.as_ref()?, head)?;
+    let server =
+        pool.servers.get(known.server).filter(|_| pool.balancer.admits(known.server, now_ns, &[]))?;
+    Some((server, &pool.plan.sticky.as_ref()?.name))
 }
 
 fn servers(pool: &Pool) -> Value {

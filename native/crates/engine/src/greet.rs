@@ -6,12 +6,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::net::TcpStream;
-use trunkline_tls::{ACME_PROTOCOL, Error, Greeting, first_bytes, plain_port_alert};
+use trunkline_tls::{ACME_PROTOCOL, Error, Greeting, ServerTls, first_bytes, plain_port_alert};
 
 use crate::block::Block;
-use crate::client::Client;
+use crate::client::{Client, LINGER_MS};
 use crate::clock;
 use crate::failure::{Failure, Side};
 use crate::forwarding::Peer;
@@ -38,47 +39,101 @@ pub(crate) struct Newcomer {
     pub(crate) address: SocketAddr,
 }
 
+/// One whose client can be listened to.
+struct Greeted {
+    transport: Transport,
+    peer: Rc<Peer>,
+    spoken: Spoken,
+}
+
 impl Newcomer {
-    /// Serves it to its end.
+    /// Serves it to its end. What is not the common case is boxed, or is over before requests begin: an idle connection carries little.
     pub(crate) async fn serve(self) {
         let Self { worker, listener, stream, address } = self;
-        let mut peer = Peer::new(address.ip());
-        peer.endpoints = stream.local_addr().ok().map(|local| (address, local));
-        let greeter = Greeter { deadline: Deadline::new(&worker.timer), worker, listener };
-        if let Err(reason) = Box::pin(greeter.hear_proxy(&stream, &mut peer)).await {
-            return greeter.note(reason);
+        let greeted = if listener.tls.is_none() && listener.proxy.is_none() {
+            Transport::new(stream).ok().map(|transport| {
+                let peer = Rc::new(peer_of(&transport, address));
+                Greeted { transport, peer, spoken: Spoken::Unknown }
+            })
+        } else {
+            Box::pin(greet(&worker, &listener, stream, address)).await
+        };
+        let Some(Greeted { transport, peer, spoken }) = greeted else { return };
+        if spoken == Spoken::Http2 {
+            return Box::pin(Front::serve(worker, listener, transport, peer, None)).await;
         }
-        let Ok(transport) = Transport::new(stream) else { return };
-        match &greeter.listener.tls {
-            Some(_) => Box::pin(greeter.secure(transport, peer)).await,
-            None => {
-                let Greeter { worker, listener, .. } = greeter;
-                serve_plain(worker, listener, transport, peer).await;
+        let mut client = Client::new(worker, listener, Wire::Http1(transport), peer);
+        let mut block = None;
+        if spoken == Spoken::Unknown {
+            block = client.first_bytes().await;
+            let Some(first) = &block else { return };
+            match kind_of(first.filled()) {
+                Kind::Http2 if client.listener.http2.cleartext => {
+                    return Box::pin(upgrade(client, block)).await;
+                }
+                Kind::Tls => return Box::pin(client.refuse_tls()).await,
+                _ => {}
             }
         }
+        client.serve(block).await;
     }
 }
 
-struct Greeter {
-    worker: Rc<Worker>,
-    listener: Arc<Listener>,
+fn peer_of(transport: &Transport, address: SocketAddr) -> Peer {
+    let endpoints = transport.stream().local_addr().ok().map(|local| (address, local));
+    Peer { endpoints, ..Peer::new(address.ip()) }
+}
+
+/// What comes before the first request; `None` = there will be none.
+async fn greet(
+    worker: &Rc<Worker>,
+    listener: &Arc<Listener>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Option<Greeted> {
+    let deadline = Deadline::new(&worker.timer);
+    let greeter = Greeter { worker, listener, deadline };
+    let proxied = match greeter.hear_proxy(&stream, address).await {
+        Ok(proxied) => proxied,
+        Err(reason) => return greeter.note(reason),
+    };
+    let transport = Transport::new(stream).ok()?;
+    let peer = proxied.unwrap_or_else(|| peer_of(&transport, address));
+    match &listener.tls {
+        Some(tls) => greeter.secure(tls, transport, peer).await,
+        None => Some(Greeted { transport, peer: Rc::new(peer), spoken: Spoken::Unknown }),
+    }
+}
+
+struct Greeter<'g> {
+    worker: &'g Rc<Worker>,
+    listener: &'g Arc<Listener>,
     deadline: Deadline,
 }
 
-impl Greeter {
-    /// Believes a PROXY header, where the configuration expects one.
-    async fn hear_proxy(&self, stream: &TcpStream, peer: &mut Peer) -> Result<(), &'static str> {
+impl Greeter<'_> {
+    /// Who a PROXY header says the client is, where the configuration expects one.
+    async fn hear_proxy(
+        &self,
+        stream: &TcpStream,
+        address: SocketAddr,
+    ) -> Result<Option<Peer>, &'static str> {
         let policy = self.listener.proxy.as_ref();
-        let Some(policy) = policy.filter(|policy| policy.expects(peer.address)) else { return Ok(()) };
+        let Some(policy) = policy.filter(|policy| policy.expects(address.ip().to_canonical())) else {
+            return Ok(None);
+        };
         self.deadline.arm(clock::now_ms(), policy.timeout_ms);
         let told =
             proxy::read(stream, &self.deadline, |proxied| proxied.source.zip(proxied.destination)).await;
         match told {
-            Ok(Some((source, destination))) => {
-                *peer = Peer { endpoints: Some((source, destination)), ..Peer::new(source.ip()) };
-                Ok(())
+            Ok(endpoints) => {
+                let peer = |ends: (SocketAddr, SocketAddr)| Peer {
+                    endpoints: Some(ends),
+                    introduced: true,
+                    ..Peer::new(ends.0.ip())
+                };
+                Ok(endpoints.map(peer))
             }
-            Ok(None) => Ok(()),
             Err(proxy::Bad::Header(error)) => Err(error.as_str()),
             Err(proxy::Bad::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Err("proxy_timeout"),
             Err(proxy::Bad::Io(_)) => Err("proxy_truncated"),
@@ -86,19 +141,15 @@ impl Greeter {
     }
 
     /// The handshake, and what was agreed on in it.
-    async fn secure(self, transport: Transport, mut peer: Peer) {
-        let session = self.listener.tls.as_ref().map(|tls| tls.session());
-        let Some(Ok(session)) = session else { return self.note("tls_handshake_failed") };
+    async fn secure(self, tls: &ServerTls, transport: Transport, mut peer: Peer) -> Option<Greeted> {
+        let Ok(session) = tls.session() else { return self.note("tls_handshake_failed") };
         let transport = transport.with_tls(session);
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.request_head_ms);
         let agreed = poll_fn(|context| match transport.poll_handshake(context) {
-            std::task::Poll::Pending => {
-                expire(&self.deadline, context).map(|late: io::Result<()>| late.map_err(Broken::Io))
-            }
-            done @ std::task::Poll::Ready(_) => done,
-        })
-        .await;
-        match agreed {
+            Poll::Pending => expire(&self.deadline, context).map(|late| late.map_err(Broken::Io)),
+            done @ Poll::Ready(_) => done,
+        });
+        match agreed.await {
             Ok(()) => {}
             Err(Broken::Tls(Error::PlainHttp)) => return self.answer_plain(&transport).await,
             Err(Broken::Tls(error)) => return self.note(error.reason()),
@@ -109,45 +160,40 @@ impl Greeter {
             Err(Broken::Io(_)) => return self.note("tls_client_gone"),
         }
         peer.secure = true;
-        let Some(secure) = transport.secure() else { return };
-        let protocol = secure.with_session(|session| {
-            let tls = self.listener.tls.as_ref();
-            peer.certificate = tls.and_then(|tls| tls.forwarded_client_certificate(session));
+        let spoken = transport.secure()?.with_session(|session| {
+            peer.certificate = tls.forwarded_client_certificate(session);
             Spoken::of(session.alpn())
         });
-        let Self { worker, listener, .. } = self;
-        match protocol {
-            Spoken::Http2 => Front::serve(worker, listener, transport, Rc::new(peer), None).await,
-            Spoken::Http1 => {
-                Client::new(worker, listener, Wire::Http1(transport), Rc::new(peer)).serve(None).await;
-            }
-            // RFC 8737 §3: the handshake was all that is to be seen.
-            Spoken::Acme => {}
-        }
+        // RFC 8737 §3: of a challenge the handshake is all that is to be seen.
+        (spoken != Spoken::Acme).then(|| Greeted { transport, peer: Rc::new(peer), spoken })
     }
 
     /// Who types `http://` for a TLS port deserves an answer to read.
-    async fn answer_plain(&self, transport: &Transport) {
-        self.note("tls_plain_http");
-        self.deadline.arm(clock::now_ms(), crate::client::LINGER_MS);
+    async fn answer_plain(&self, transport: &Transport) -> Option<Greeted> {
+        self.deadline.arm(clock::now_ms(), LINGER_MS);
         let stream = transport.stream();
         let _ = stream.try_write(SENT_PLAIN_HTTP);
         let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
         let mut rest = [0; 4_096];
         while let Ok(1..) = read_bare(stream, &mut rest, &self.deadline).await {}
+        self.note("tls_plain_http")
     }
 
     /// Counts a connection that did not come to a request.
-    fn note(&self, reason: &'static str) {
-        let listener = &self.listener;
+    fn note(&self, reason: &'static str) -> Option<Greeted> {
+        let listener = self.listener;
         listener.cells.get(self.worker.index).refusals.count(reason);
         let failure = Failure { status: 0, reason, side: Side::Client };
         self.worker.shared.recent.add(clock::unix_ns(), failure, &listener.name, "", "");
+        None
     }
 }
 
 /// What a client agreed to speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Spoken {
+    /// Its first bytes will show.
+    Unknown,
     Http1,
     Http2,
     Acme,
@@ -163,31 +209,21 @@ impl Spoken {
     }
 }
 
-/// HTTP/1.1, or HTTP/2 with prior knowledge, as the first bytes show.
-async fn serve_plain(worker: Rc<Worker>, listener: Arc<Listener>, transport: Transport, peer: Peer) {
-    let peer = Rc::new(peer);
-    let client = Client::new(worker, listener, Wire::Http1(transport), peer);
-    let Some(block) = client.first_bytes().await else { return };
-    match kind_of(block.filled()) {
-        Kind::Http2 if client.listener.http2.cleartext => Box::pin(upgrade(client, block)).await,
-        Kind::Tls => Box::pin(client.refuse_tls()).await,
-        _ => client.serve(Some(block)).await,
-    }
-}
-
 /// A client that begins with the preface, or with the part of it that came first.
-async fn upgrade(client: Client, mut block: Block) {
-    while block.filled().len() < 4 && PREFACE.starts_with(block.filled()) {
-        match client.wire.read(block.spare(), &client.deadline).await {
-            Ok(count @ 1..) => block.advance(count),
+async fn upgrade(mut client: Client, mut block: Option<Block>) {
+    let Some(first) = &mut block else { return };
+    while first.filled().len() < 4 && PREFACE.starts_with(first.filled()) {
+        match client.wire.read(first.spare(), &client.deadline).await {
+            Ok(count @ 1..) => first.advance(count),
             _ => return,
         }
     }
-    if block.filled().starts_with(b"PRI ") {
-        let Some((worker, listener, transport, peer)) = client.into_parts() else { return };
-        return Front::serve(worker, listener, transport, peer, Some(block)).await;
+    if first.filled().starts_with(b"PRI ") {
+        let (worker, listener) = (Rc::clone(&client.worker), Arc::clone(&client.listener));
+        let Some((transport, peer)) = client.into_connection() else { return };
+        return Front::serve(worker, listener, transport, peer, block).await;
     }
-    client.serve(Some(block)).await;
+    client.serve(block).await;
 }
 
 enum Kind {
@@ -210,12 +246,12 @@ async fn read_bare(stream: &TcpStream, buffer: &mut [u8], deadline: &Deadline) -
     poll_fn(|context| {
         loop {
             match stream.poll_read_ready(context) {
-                std::task::Poll::Pending => return expire(deadline, context),
-                std::task::Poll::Ready(ready) => ready?,
+                Poll::Pending => return expire(deadline, context),
+                Poll::Ready(ready) => ready?,
             }
             match stream.try_read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return std::task::Poll::Ready(done),
+                done => return Poll::Ready(done),
             }
         }
     })
@@ -225,7 +261,7 @@ async fn read_bare(stream: &TcpStream, buffer: &mut [u8], deadline: &Deadline) -
 impl Client {
     /// Who speaks TLS to a plain port is told in its own language.
     async fn refuse_tls(&self) {
-        self.deadline.arm(clock::now_ms(), crate::client::LINGER_MS);
+        self.deadline.arm(clock::now_ms(), LINGER_MS);
         let alert = plain_port_alert();
         let _ = self.wire.write_all_vectored(&mut [IoSlice::new(&alert)], &self.deadline).await;
         self.refused(Failure::TLS_ON_PLAIN_PORT);

@@ -2,17 +2,21 @@
 //!
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
-//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries), `reply` and `relay` (the answer),
-//! `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
+//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
+//! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
 
 mod acceptor;
 mod answer;
+mod arrival;
 mod block;
 mod body;
+mod buffering;
+mod bulkhead;
 mod cells;
 mod client;
 mod clock;
 mod compile;
+mod date;
 mod edges;
 mod engine;
 mod exchange;
@@ -23,21 +27,34 @@ mod forward;
 mod forwarding;
 mod gate;
 mod greet;
+mod grpc;
 mod h2;
 mod hash_key;
 mod health;
+mod hedge;
+mod hops;
+mod listening;
 mod metrics;
+mod mirror;
+mod patience;
 pub mod plan;
 mod proxy;
+mod queue;
 mod recent;
 mod relay;
 mod reply;
+mod retry;
 mod secure;
 mod settle;
+mod sides;
 mod snapshot;
 mod splice;
 mod status;
+mod sticky;
 mod timer;
+mod tokens;
+mod traffic;
+mod transform;
 mod transport;
 mod tunnel;
 mod upload;

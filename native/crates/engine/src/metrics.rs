@@ -1,6 +1,8 @@
 //! The Prometheus page. Walks the workers' cells from the control thread; a scrape costs the workers nothing. Labels come from the
 //! configuration alone, never from requests; routes beyond the first [`MAX_ROUTES`] share one series.
 
+mod traffic;
+
 use std::collections::BTreeMap;
 
 use trunkline_telemetry::{Error, Exposition, Kind, PerWorker, Snapshot as Latencies};
@@ -25,6 +27,7 @@ impl Engine {
         listeners(&mut page, &snapshot)?;
         routes(&mut page, &snapshot)?;
         servers(&mut page, &snapshot)?;
+        traffic::page(&mut page, &snapshot)?;
         self.logs(&mut page)?;
         Ok(page.into_string())
     }

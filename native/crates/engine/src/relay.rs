@@ -1,9 +1,9 @@
 //! The response's way to the client. What arrived with the head goes out with it in one write; the rest follows in pieces of at most
 //! one large block, so a body of any size takes the same memory, and a slow reader slows the upstream.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
-
-use trunkline_http::{Reason, Reject};
+use std::task::Poll;
 
 use crate::block::{Block, Text};
 use crate::body::{self, Sink, Source};
@@ -14,7 +14,8 @@ use crate::h2::Stream;
 use crate::reply::Reply;
 use crate::settle::Tally;
 use crate::splice::Pipe;
-use crate::transport::Transport;
+use crate::transform::Transform;
+use crate::transport::{Transport, expire};
 use crate::tunnel;
 use crate::upstream::Connection;
 
@@ -44,7 +45,7 @@ impl Journey<'_> {
         if reply.tunnels {
             return Box::pin(self.tunnel(connection, reply, rest, early, tally)).await;
         }
-        let excess = match whole_body(&reply.body, &rest) {
+        let excess = match whole_body(&reply, &rest) {
             Some(length) => {
                 let excess = reply.upstream_keeps && rest.filled().len() > length;
                 rest.truncate(length);
@@ -183,14 +184,12 @@ impl Journey<'_> {
             None => out.extend_from_slice(&reply.head),
         }
         let mut block = first;
+        let mut drained = true;
         loop {
-            let moved = reply.body.transfer(&mut block, reply.sink, &mut out);
+            let moved = reply.transfer(&mut block, drained, &mut out);
             let done = reply.body.is_done();
-            if done && moved.is_ok() {
-                reply.sink.end(reply.body.trailers(), &mut out);
-            }
             self.to_client(&out).await?;
-            tally.response_bytes += moved.map_err(body_fault)?;
+            tally.response_bytes += moved?;
             if done {
                 self.end_stream(reply);
                 return Ok(!block.is_empty());
@@ -199,9 +198,9 @@ impl Journey<'_> {
             // What comes in the next read is larger than the first: it was a body all along.
             block = Block::large();
             let room = block.spare().len();
-            if self.read_body(connection, &mut block, room).await? == 0
-                && !reply.body.close(connection.wire.stream().and_then(Stream::trailers))
-            {
+            let count = self.read_body(connection, &mut block, room).await?;
+            drained = count < room;
+            if count == 0 && !reply.body.close(connection.wire.stream().and_then(Stream::trailers)) {
                 return Err(Failure::RESPONSE_TRUNCATED);
             }
         }
@@ -211,7 +210,7 @@ impl Journey<'_> {
     fn end_stream(&self, reply: &Reply) {
         if let Sink::Frames { trailers } = reply.sink {
             let mut lines = Text::take();
-            if trailers {
+            if trailers && !matches!(reply.transform, Some(Transform::Web(_))) {
                 body::forwardable(reply.body.trailers(), &mut lines);
             }
             self.client.wire.end(&lines);
@@ -226,8 +225,16 @@ impl Journey<'_> {
     ) -> Result<usize, Failure> {
         self.rearm_read();
         let spare = block.spare().get_mut(..room).unwrap_or_default();
-        let read = connection.wire.read(spare, &self.client.deadline).await;
-        let count = read.map_err(|error| self.body_error(&error))?;
+        let client = self.client;
+        let read = poll_fn(|context| match connection.wire.poll_read(context, spare) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|error| self.body_error(&error))),
+            // A server that has nothing to say for now does not notice that nobody listens.
+            Poll::Pending if client.wire.poll_reset(context).is_ready() => {
+                Poll::Ready(Err(Failure::CLIENT_CLOSED))
+            }
+            Poll::Pending => expire(&client.deadline, context).map_err(|error| self.body_error(&error)),
+        });
+        let count = read.await?;
         block.advance(count);
         Ok(count)
     }
@@ -295,14 +302,12 @@ impl Journey<'_> {
     }
 }
 
-/// A body that is not what it says: the client notices by its connection's or stream's end.
-fn body_fault(reason: Reason) -> Failure {
-    Failure { status: 0, ..Failure::upstream(Reject::response(reason)) }
-}
-
-/// The body's length if all of it is here.
-fn whole_body(body: &Source, rest: &Block) -> Option<usize> {
-    match body {
+/// The body's length if all of it is here and goes out as it is.
+fn whole_body(reply: &Reply, rest: &Block) -> Option<usize> {
+    if reply.transform.is_some() {
+        return None;
+    }
+    match &reply.body {
         Source::Nothing => Some(0),
         Source::Length(length) if *length <= rest.filled().len() as u64 => Some(*length as usize),
         _ => None,

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     /// From then to the head of its response.
     pub(crate) first_byte_ns: Option<u64>,
     pub(crate) retries: u32,
+    /// Of the route's split; `None` = no pool was chosen.
+    pub(crate) side: Option<usize>,
     pub(crate) server: Option<Rc<LocalServer>>,
     /// For the log, beyond the reason.
     pub(crate) detail: String,
@@ -55,6 +57,9 @@ impl Client {
             let cells = route.cells.get(worker);
             if let Some(class) = cells.classes.get(class_of(tally.status)) {
                 class.inc();
+            }
+            if let (Some(division), Some(side)) = (&route.sides.division, tally.side) {
+                division.count(side, worker);
             }
             cells.request_bytes.add(facts.body_bytes);
             cells.response_bytes.add(tally.response_bytes);
@@ -105,7 +110,7 @@ impl Client {
             first_byte_ns: tally.first_byte_ns,
             retries: tally.retries,
             route: route.map_or("", |route| &route.name),
-            pool: route.map_or("", |route| &route.pool.name),
+            pool: route.and_then(|route| route.sides.used(tally.side)).map_or("", |pool| &pool.name),
             server: tally.server.as_ref().map_or("", |server| server.server.state.name()),
             consumer: filters.and_then(trunkline_filter::Exchange::consumer).unwrap_or(""),
             reason: tally.failure.map_or("", |failure| failure.reason),

@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use trunkline_breaker::{Outliers, RetryBudget};
-use trunkline_filter::{Chain, Networks, Rewrite};
+use trunkline_filter::{Chain, Networks, Rewrite, Sticky};
 use trunkline_http::Limits;
 use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
 use trunkline_tls::{ClientTls, ServerTls};
 
+use crate::bulkhead::Bulkhead;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
+use crate::hedge::Hedging;
+use crate::mirror;
 use crate::plan;
+use crate::sides::Sides;
+use crate::tokens::Tokens;
 
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
@@ -50,6 +55,7 @@ pub(crate) struct Listener {
     /// `None` = plain.
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) http2: plan::Http2,
+    pub(crate) tokens: Arc<Tokens>,
     /// `None` = connections begin with what they carry.
     pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) reason_header: bool,
@@ -68,11 +74,20 @@ pub(crate) struct ProxyPolicy {
 
 pub(crate) struct Route {
     pub(crate) name: String,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) sides: Sides,
     pub(crate) chain: Chain,
     pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) compression: Option<trunkline_compress::Policy>,
+    /// Calls of browsers are translated.
+    pub(crate) grpc_web: bool,
     pub(crate) timeouts: plan::RouteTimeouts,
     pub(crate) retry: plan::Retry,
+    /// `None` = as much at once as comes.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
+    pub(crate) mirror: Option<mirror::Target>,
+    pub(crate) hedging: Option<Hedging>,
+    /// Bodies up to so many bytes are taken in before a server is chosen; 0 = none.
+    pub(crate) buffer_request_bytes: u64,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }
@@ -90,6 +105,10 @@ pub(crate) struct Pool {
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// Keeps clients at their servers.
+    pub(crate) sticky: Option<Sticky>,
+    /// `None` = as much at once as its servers take.
+    pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.
     pub(crate) waiting: AtomicUsize,
     pub(crate) released: Notify,

@@ -1,5 +1,8 @@
 //! What the engine is doing, as JSON for the admin API and `trunkline status`.
 
+mod counters;
+mod traffic;
+
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -70,23 +73,31 @@ fn listener_status(listener: &Listener) -> Value {
         "name": listener.name,
         "addresses": listener.addresses,
         "open_connections": listener.cells.iter().map(|cells| cells.open.get()).sum::<i64>(),
+        "open_by_worker": counters::open_by_worker(&listener.cells),
+        "connections_limit": listener.limits.connections,
         "accepted": listener.cells.iter().map(|cells| cells.accepted.get()).sum::<u64>(),
         "requests": listener.cells.iter().map(|cells| cells.requests.get()).sum::<u64>(),
+        "failures": counters::failures(&listener.cells),
     })
 }
 
 fn route_status(listener: &Listener, route: &Route) -> Value {
     let mut latencies = Latencies::default();
     route.cells.iter().for_each(|cells| cells.latency.merge_into(&mut latencies));
-    json!({
+    let mut told = json!({
         "name": route.name,
         "listener": listener.name,
-        "pool": route.pool.name,
+        "pool": route.sides.only().map(|pool| &pool.name),
         "requests": latencies.count(),
         "errors_5xx": sum_class(&route.cells, 5, |cells| &cells.classes),
         "p50_ms": milliseconds(latencies.quantile(0.5)),
         "p99_ms": milliseconds(latencies.quantile(0.99)),
-    })
+        "latency": counters::latency(&latencies),
+        "responses": counters::responses(&route.cells, |cells| &cells.classes),
+        "body_bytes": counters::body_bytes(&route.cells),
+    });
+    traffic::tell_of_route(&mut told, route);
+    told
 }
 
 fn pool_status(pool: &Pool) -> Value {
@@ -97,12 +108,14 @@ fn pool_status(pool: &Pool) -> Value {
         let ejection = report.and_then(|report| report.ejection);
         server_status(server, standing, ejection, now_ns)
     });
-    json!({
+    let mut told = json!({
         "name": pool.name,
         "algorithm": pool.plan.algorithm,
         "waiting": pool.waiting.load(Ordering::Relaxed),
         "servers": servers.collect::<Vec<_>>(),
-    })
+    });
+    traffic::tell_of_pool(&mut told, pool);
+    told
 }
 
 /// Why a server is left out, and for how much longer.
@@ -129,6 +142,9 @@ fn server_status(server: &Server, standing: Standing, ejection: Option<Ejection>
         "idle_connections": server.cells.iter().map(|cells| cells.idle.get()).sum::<i64>(),
         "requests": (1..=5).map(|class| sum_class(&server.cells, class, |cells| &cells.classes)).sum::<u64>(),
         "failures": server.cells.iter().map(|cells| cells.failures.get()).sum::<u64>(),
+        "latency": counters::server_latency(&server.cells),
+        "responses": counters::responses(&server.cells, |cells| &cells.classes),
+        "tries": counters::tries(&server.cells),
     })
 }
 

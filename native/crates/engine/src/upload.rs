@@ -7,6 +7,7 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
+use trunkline_grpc::RequestBridge;
 use trunkline_http::{Framing, Reject};
 
 use crate::block::{Block, Text};
@@ -18,6 +19,7 @@ use crate::h2::Stream;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::timer::Deadline;
+use crate::transform::Transform;
 use crate::upstream::{Connection, Lease};
 use crate::wire::Wire;
 
@@ -26,8 +28,12 @@ use crate::wire::Wire;
 pub(crate) struct Progress {
     /// Body bytes passed on.
     pub(crate) bytes: Cell<u64>,
+    /// Where the rest of the body comes from, if its beginning was taken in.
+    pub(crate) source: Cell<Option<Source>>,
     /// The whole body was passed on.
     pub(crate) complete: Cell<bool>,
+    /// Trailers were sent to a server of HTTP/1.1. Some take them for fields of the next request (aiohttp 3.14): there must be none.
+    pub(crate) trailers: Cell<bool>,
     /// The response has begun: its own time-outs hold now.
     pub(crate) answered: Cell<bool>,
 }
@@ -55,7 +61,7 @@ impl Journey<'_> {
         let mut up = pin!(upload.run(block));
         let mut up_over = false;
         let mut down = pin!(async {
-            let (reply, rest) = self.await_head(connection, lease, filters, tally, &[]).await?;
+            let (reply, rest) = self.await_head(connection, lease, None, filters, tally, &[]).await?;
             self.progress.answered.set(true);
             self.relay(connection, reply, rest, None, tally).await
         });
@@ -78,11 +84,21 @@ impl Journey<'_> {
 
 impl Upload<'_, '_> {
     async fn run(&self, block: &mut Block) -> Result<(), Failure> {
+        let begun = self.journey.progress.source.take();
         match (self.journey.exchange.pending, &self.journey.client.wire) {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
-            (_, Wire::Http2(stream)) => self.stream(stream).await,
-            (Framing::Length(length), _) => self.length(block, length).await,
-            (Framing::Chunked, _) => self.chunked(block).await,
+            (_, Wire::Http2(stream)) => self.stream(stream, begun.unwrap_or(Source::Stream)).await,
+            (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
+                self.length(block, length).await
+            }
+            (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
+            (Framing::Chunked, _) => {
+                self.framed(
+                    block,
+                    begun.unwrap_or_else(|| Source::chunked(self.journey.exchange.connection.clone())),
+                )
+                .await
+            }
         }
     }
 
@@ -108,17 +124,21 @@ impl Upload<'_, '_> {
         }
     }
 
-    async fn chunked(&self, block: &mut Block) -> Result<(), Failure> {
-        let mut source = Source::Chunked(Box::default());
-        let mut out = Vec::new();
+    /// A body that is taken apart and framed anew.
+    async fn framed(&self, block: &mut Block, mut source: Source) -> Result<(), Failure> {
+        let (mut out, mut transform) = (Vec::new(), self.transform());
         loop {
-            self.transfer(&mut source, block, &mut out).await?;
+            self.transfer(&mut source, &mut transform, block, &mut out).await?;
             if source.is_done() {
                 self.end(&source);
                 return Ok(());
             }
             block.clear();
-            let room = block.spare().len();
+            let room = match source {
+                Source::Length(remaining) => usize::try_from(remaining).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            };
+            let room = block.spare().len().min(room);
             if self.receive(block, room).await? == 0 {
                 return Err(Failure::CLIENT_CLOSED);
             }
@@ -126,16 +146,19 @@ impl Upload<'_, '_> {
     }
 
     /// The body of a request on a stream.
-    async fn stream(&self, stream: &Stream) -> Result<(), Failure> {
-        let mut source = Source::Stream;
-        let mut out = Vec::new();
+    async fn stream(&self, stream: &Stream, mut source: Source) -> Result<(), Failure> {
+        let (mut out, mut transform) = (Vec::new(), self.transform());
+        if source.is_done() {
+            // It was taken in; what ends it is still to be said.
+            self.transfer(&mut source, &mut transform, &mut Block::none(), &mut out).await?;
+        }
         while !source.is_done() {
             let mut block = Block::ordinary();
             let room = block.spare().len();
             if self.receive(&mut block, room).await? == 0 {
                 source.close(stream.trailers());
             }
-            self.transfer(&mut source, &mut block, &mut out).await?;
+            self.transfer(&mut source, &mut transform, &mut block, &mut out).await?;
         }
         self.end(&source);
         Ok(())
@@ -145,27 +168,36 @@ impl Upload<'_, '_> {
     async fn transfer(
         &self,
         source: &mut Source,
+        transform: &mut Option<Transform>,
         block: &mut Block,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let sink = self.sink();
-        let moved = source.transfer(block, sink, out);
-        let moved = moved.map_err(|reason| Failure::client(Reject::request(reason)))?;
+        let sink = self.journey.exchange.sink();
+        let fault = |reason| Failure::client(Reject::request(reason));
+        let moved = match transform {
+            None => source.transfer(block, sink, out).map_err(fault)?,
+            Some(transform) => {
+                let mut written = Text::take();
+                let moved = source.transfer(block, Sink::Raw, &mut written).map_err(fault)?;
+                transform.push(&written, out)?;
+                if source.is_done() {
+                    transform.finish(&[], out)?;
+                }
+                moved
+            }
+        };
         if source.is_done() {
-            sink.end(source.trailers(), out);
+            let trailers = sink.end(source.trailers(), out);
+            self.journey.progress.trailers.set(trailers);
         }
         self.pass_on(out, moved).await?;
         out.clear();
         Ok(())
     }
 
-    fn sink(&self) -> Sink {
-        let exchange = self.journey.exchange;
-        match (self.upstream, exchange.pending) {
-            (Wire::Http2(_), _) => Sink::Frames { trailers: exchange.trailers },
-            (_, Framing::Length(_)) => Sink::Raw,
-            _ => Sink::Chunked { trailers: exchange.trailers },
-        }
+    fn transform(&self) -> Option<Transform> {
+        let form = self.journey.exchange.facts.web_form()?;
+        Some(Transform::FromWeb(RequestBridge::new(form)))
     }
 
     /// A server on a stream is told that the request is complete.
@@ -199,7 +231,9 @@ impl Upload<'_, '_> {
                 block.advance(count);
                 Ok(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Failure::BODY_TIMEOUT),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(self.journey.late(Failure::BODY_TIMEOUT))
+            }
             Err(_) => Err(Failure::CLIENT_CLOSED),
         }
     }

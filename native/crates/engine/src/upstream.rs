@@ -17,7 +17,7 @@ use crate::cells::ServerCells;
 use crate::clock;
 use crate::failure::Failure;
 use crate::forwarding::Peer;
-use crate::h2::{self, Link, Stream};
+use crate::h2::{self, Link, Reset, Stream};
 use crate::plan::{self, KeepAlive};
 use crate::proxy;
 use crate::secure::Broken;
@@ -45,6 +45,11 @@ impl LocalPool {
     /// The server for a request; `tried` ones are left out.
     pub(crate) fn pick(&self, key: &[u8], now_ns: u64, tried: &[usize]) -> Option<usize> {
         self.balancer.borrow_mut().pick(key, now_ns, tried)
+    }
+
+    /// Whether a request may go to that server, whatever the scheduler would choose.
+    pub(crate) fn admits(&self, index: usize, now_ns: u64, tried: &[usize]) -> bool {
+        self.balancer.borrow().admits(index, now_ns, tried)
     }
 
     /// Whether some server is only out because it has as many requests as it may have.
@@ -154,6 +159,7 @@ impl LocalServer {
         timeout_ms: u64,
         peer: &Peer,
         answers: Answers,
+        requests: u32,
     ) -> Result<Connection, Failure> {
         if !self.speaks_http2() {
             let transport = self.dial(timeout_ms, peer).await?;
@@ -163,7 +169,7 @@ impl LocalServer {
             let attempt = self.connecting.borrow().clone();
             match attempt {
                 Some(attempt) => attempt.wait().await?,
-                None => self.link(worker, timeout_ms, peer).await?,
+                None => self.link(worker, timeout_ms, peer, requests).await?,
             }
             if let Some(connection) = self.reuse(answers) {
                 return Ok(connection);
@@ -172,32 +178,42 @@ impl LocalServer {
     }
 
     /// Makes a connection that streams share.
-    async fn link(&self, worker: &Rc<Worker>, timeout_ms: u64, peer: &Peer) -> Result<(), Failure> {
+    async fn link(
+        &self,
+        worker: &Rc<Worker>,
+        timeout_ms: u64,
+        peer: &Peer,
+        requests: u32,
+    ) -> Result<(), Failure> {
         let attempt = Rc::new(Attempt::default());
         let announced = Announced { server: self, attempt: Rc::clone(&attempt) };
         self.connecting.replace(Some(attempt));
-        let dialled = self.dial(timeout_ms, peer).await;
-        let outcome = dialled.map(|transport| {
+        let made = async {
+            let transport = self.dial(timeout_ms, peer).await?;
             let codec = trunkline_http2::Connection::client(h2::upstream_settings(), h2::upstream_limits());
-            self.links.borrow_mut().push(Link::connect(worker, transport, codec));
-        });
+            let link = Link::connect(worker, transport, codec, requests);
+            let greeted = within(timeout_ms, async { link.greeted().await.map_err(greeting_failure) }).await;
+            let usable =
+                greeted.and_then(|()| link.can_open().then_some(()).ok_or(Failure::UPSTREAM_REFUSED));
+            match usable {
+                Ok(()) => self.links.borrow_mut().push(link),
+                Err(_) => link.close(),
+            }
+            usable
+        };
+        let outcome = made.await;
         announced.attempt.outcome.set(Some(outcome));
         outcome
     }
 
     /// Connects, says who the client is where that is wanted, and agrees on TLS.
     async fn dial(&self, timeout_ms: u64, peer: &Peer) -> Result<Transport, Failure> {
-        let limit =
-            if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
-        let dialled = match tokio::time::timeout(limit, self.dial_at_leisure(peer)).await {
-            Ok(dialled) => dialled,
-            Err(_) => Err(Failure::CONNECT_TIMEOUT),
-        };
+        let dialled = within(timeout_ms, self.dial_at_leisure(peer)).await;
         let cells = self.cells();
         if dialled.is_ok() {
-            cells.connects.inc()
+            cells.connects.inc();
         } else {
-            cells.connect_failures.inc()
+            cells.connect_failures.inc();
         }
         dialled
     }
@@ -311,6 +327,23 @@ impl Drop for Announced<'_> {
     }
 }
 
+/// 0 = all the time.
+async fn within<T>(
+    timeout_ms: u64,
+    connecting: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let limit = if timeout_ms == 0 { Duration::from_secs(3_600) } else { Duration::from_millis(timeout_ms) };
+    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Failure::CONNECT_TIMEOUT))
+}
+
+/// A server that accepted the connection and said nothing of HTTP/2.
+fn greeting_failure(reset: Reset) -> Failure {
+    match reset {
+        Reset::WrongProtocol => Failure::WRONG_PROTOCOL,
+        _ => Failure::CONNECT_FAILED,
+    }
+}
+
 fn tls_failure(error: &trunkline_tls::Error) -> Failure {
     Failure { status: 502, reason: upstream_reason(error), side: crate::failure::Side::Upstream }
 }
@@ -336,15 +369,30 @@ fn connect_failure(error: &io::Error) -> Failure {
 /// A request in flight on a server: counted while this lives.
 pub(crate) struct Lease {
     pub(crate) local: Rc<LocalServer>,
+    /// Its index in the pool.
+    pub(crate) index: usize,
     pool: Arc<Pool>,
     started_ns: u64,
     latency_ns: Option<u64>,
+    /// Given up, it has taken so long at least: another server was quicker.
+    races: bool,
 }
 
 impl Lease {
-    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, now_ns: u64) -> Self {
+    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, index: usize, now_ns: u64) -> Self {
         local.server.state.begin();
-        Self { local: Rc::clone(local), pool: Arc::clone(pool), started_ns: now_ns, latency_ns: None }
+        let (local, pool) = (Rc::clone(local), Arc::clone(pool));
+        Self { local, index, pool, started_ns: now_ns, latency_ns: None, races: false }
+    }
+
+    /// Others run beside it.
+    pub(crate) fn race(&mut self) {
+        self.races = true;
+    }
+
+    /// It has failed.
+    pub(crate) fn leave_race(&mut self) {
+        self.races = false;
     }
 
     /// Whether any byte of a response has come.
@@ -362,7 +410,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.local.server.state.finish(clock::now_ns(), self.latency_ns);
+        let now_ns = clock::now_ns();
+        let at_least_ns = self.races.then(|| now_ns.saturating_sub(self.started_ns));
+        self.local.server.state.finish(now_ns, self.latency_ns.or(at_least_ns));
         if self.pool.limits_servers() {
             self.pool.released.notify_one();
         }

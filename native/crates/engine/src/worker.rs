@@ -16,6 +16,7 @@ use trunkline_telemetry::access;
 
 use crate::acceptor::Acceptors;
 use crate::clock;
+use crate::mirror;
 use crate::recent::RecentErrors;
 use crate::snapshot::{Listener, Pool, Server, Snapshot};
 use crate::timer::Timer;
@@ -29,7 +30,10 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Follows the snapshot's generation; workers compare it once per request.
     pub(crate) generation: AtomicU64,
+    /// Nothing new is accepted, and each connection's next answer is its last.
     pub(crate) draining: AtomicBool,
+    /// While draining: idle connections may still send that last request.
+    pub(crate) lingering: AtomicBool,
     /// Client connections that are open.
     pub(crate) open: AtomicUsize,
     pub(crate) recent: RecentErrors,
@@ -46,8 +50,9 @@ pub(crate) enum Command {
     Unlisten { listener: String, address: SocketAddr, released: Released },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
-    /// Close idle connections, let the others finish their request.
-    Drain,
+    /// Take what is in the accept queues, close all listening sockets, drop `Released`; then idle connections end, the others after
+    /// their request.
+    Drain(Released),
     /// Let what is open end as if its time were up, so that it is answered, logged and counted.
     Cut,
     /// End now, whatever is open; answered when everything of this worker is gone.
@@ -59,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Rc<Timer>,
     pub(crate) log: RefCell<Option<access::Writer>>,
+    /// Copies for mirrors that are under way.
+    pub(crate) mirrored: mirror::Load,
     cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
@@ -96,6 +103,7 @@ impl Worker {
             shared,
             timer: Rc::default(),
             log: RefCell::new(None),
+            mirrored: mirror::Load::default(),
             cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),
@@ -111,11 +119,11 @@ impl Worker {
             match command {
                 Command::Listen { listener, planned, socket } => acceptors.open(listener, planned, socket),
                 Command::Unlisten { listener, address, released } => {
-                    acceptors.close(&listener, address, released);
+                    acceptors.close(&listener, address, &released);
                 }
                 Command::Log(writer) => self.change_log(writer),
-                Command::Drain => {
-                    acceptors.close_all();
+                Command::Drain(released) => {
+                    acceptors.close_all(&released);
                     self.timer.wake_all();
                 }
                 Command::Cut => {
@@ -162,6 +170,11 @@ impl Worker {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether connections that wait for a request are closed.
+    pub(crate) fn closes_idle(&self) -> bool {
+        self.is_draining() && !self.shared.lingering.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_cut(&self) -> bool {

@@ -61,6 +61,17 @@ impl Refusal {
         }
     }
 
+    /// 200 with a text.
+    pub fn text(body: Vec<u8>) -> Self {
+        Self::content("text/plain", body)
+    }
+
+    /// 200 with a body of that type.
+    pub fn content(content_type: &str, body: Vec<u8>) -> Self {
+        let content = FixedContent { content_type: content_type.to_owned(), body };
+        Self::fixed(200, Reason::Responded, &Arc::new(content))
+    }
+
     pub(crate) fn fixed(status: u16, reason: Reason, content: &Arc<FixedContent>) -> Self {
         Self { status, reason, content: Content::Fixed(Arc::clone(content)) }
     }

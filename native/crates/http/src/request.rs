@@ -202,6 +202,7 @@ impl<'b> Scan<'b> {
             path: parts.path,
             query: parts.query,
             version,
+            scheme: parts.scheme,
             authority,
             headers,
             framing,
@@ -246,16 +247,10 @@ impl<'b> Scan<'b> {
         Ok(framing)
     }
 
-    /// h2c is never passed on: behind a proxy it opens a tunnel around every rule (the h2c smuggling attack). Nor is an offer with
-    /// a body: it would have to end before the protocol changes, and no client does that.
+    /// What is offered. With a body it is not passed on: that would have to end before the protocol changes, and no client does so.
     fn upgrade_token(&self, version: Version) -> Option<&'b [u8]> {
         let token = self.upgrade.filter(|_| self.connection_upgrade && version == Version::Http11)?;
-        let mut plain = !token.is_empty();
-        fields::list_members(token, |member| {
-            let name = member.split(|&byte| byte == b'/').next().unwrap_or_default();
-            plain &= !name.trim_ascii().eq_ignore_ascii_case(b"h2c");
-        });
-        plain.then_some(token)
+        (!token.is_empty() && !fields::offers_http2(token)).then_some(token)
     }
 }
 
@@ -267,7 +262,8 @@ fn strike_nominated(headers: &mut HeaderBuffer<'_>) {
     fields::strike_named(headers, &named);
 }
 
-/// `chunked` alone is accepted; another coding is 501, a malformed list 400 (RFC 9112 §6.1).
+/// `chunked` alone is accepted. With another coding before it the end of the body could be found: 501 (RFC 9112 §6.1); else it
+/// could not, or the list is malformed: 400 (§6.3).
 pub(crate) fn check_chunked(value: &[u8]) -> Result<(), Reason> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
@@ -276,13 +272,13 @@ pub(crate) fn check_chunked(value: &[u8]) -> Result<(), Reason> {
     let tokens = lower.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let well_formed =
         tokens.clone().all(|token| !token.is_empty() && token.iter().copied().all(lines::is_token));
-    let mentions_chunked = tokens.clone().any(|token| token == b"chunked");
     let final_chunked = tokens.clone().next_back() == Some(b"chunked")
         && tokens.filter(|token| *token == b"chunked").count() == 1;
-    match (well_formed, mentions_chunked, final_chunked) {
-        (true, false, _) | (true, true, true) => Err(Reason::UnknownTransferEncoding),
-        _ => Err(Reason::BadTransferEncoding),
-    }
+    Err(if well_formed && final_chunked {
+        Reason::UnknownTransferEncoding
+    } else {
+        Reason::BadTransferEncoding
+    })
 }
 
 /// Names the fault of a head that httparse refused; `None` = the line at fault is not complete yet. Judging whole lines makes

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use trunkline_engine::{Applied, ApplyError, PlanError as Mistake, Question};
 
 use crate::error::PlanError;
@@ -92,6 +92,27 @@ impl Engine {
         Err(PyLookupError::new_err(format!("no server {server:?} in a pool {pool:?}")))
     }
 
+    /// Answers HTTP-01 challenges, before any route: JSON of key authorizations by token. What was answered before is forgotten.
+    ///
+    /// Raises:
+    ///     ValueError: That is no such JSON.
+    fn set_challenges(&self, challenges: &[u8]) -> PyResult<()> {
+        self.0.set_challenges(from_json(challenges)?);
+        Ok(())
+    }
+
+    /// Answers TLS-ALPN-01 challenges: JSON of `{"certificate": PEM, "key": PEM}` by host name. What was answered before is forgotten.
+    ///
+    /// Raises:
+    ///     ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
+    fn set_challenge_certificates(&self, certificates: &[u8]) -> PyResult<()> {
+        let problems = self.0.set_challenge_certificates(&from_json(certificates)?);
+        problems.map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            PyValueError::new_err(texts.join("; "))
+        })
+    }
+
     /// Whether every listener of the plan accepts connections.
     fn listeners_ready(&self) -> bool {
         self.0.listeners_ready()
@@ -102,17 +123,50 @@ impl Engine {
         self.0.reopen_logs();
     }
 
+    /// Takes over listening sockets that somebody else has opened; plans to come use them in place of new ones.
+    ///
+    /// Args:
+    ///     descriptors: Their numbers; the caller keeps and closes its own.
+    ///
+    /// Raises:
+    ///     OSError: One is no listening TCP socket; then none is taken.
+    #[allow(clippy::needless_pass_by_value)]
+    fn adopt(&self, descriptors: Vec<i32>) -> PyResult<()> {
+        Ok(self.0.adopt(&descriptors)?)
+    }
+
+    /// Closes adopted sockets that no plan has asked for, and returns their addresses.
+    fn release_unclaimed(&self) -> Vec<String> {
+        self.0.release_unclaimed().iter().map(ToString::to_string).collect()
+    }
+
+    /// Numbers of the listening sockets, to hand to another process. They are open until the next plan, drain or stop.
+    fn descriptors(&self) -> Vec<i32> {
+        self.0.descriptors()
+    }
+
     /// Stops accepting; idle connections close, the others after their present request.
     fn drain(&self) {
         self.0.drain();
     }
 
-    /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
-    fn stop(&self, py: Python<'_>, grace_seconds: f64) -> PyResult<bool> {
-        let grace = Duration::try_from_secs_f64(grace_seconds)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(py.detach(|| self.0.stop(grace)))
+    /// Stops accepting, because another process does on the same sockets; idle connections stay for one more request.
+    fn retire(&self) {
+        self.0.retire();
     }
+
+    /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
+    ///
+    /// What has retired does so for `linger_seconds` before it drains.
+    #[pyo3(signature = (grace_seconds, linger_seconds = 0.0))]
+    fn stop(&self, py: Python<'_>, grace_seconds: f64, linger_seconds: f64) -> PyResult<bool> {
+        let (grace, linger) = (seconds(grace_seconds)?, seconds(linger_seconds)?);
+        Ok(py.detach(|| self.0.stop(grace, linger)))
+    }
+}
+
+fn seconds(value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 impl Engine {
@@ -122,6 +176,10 @@ impl Engine {
         })?;
         self.0.apply(plan, bind)
     }
+}
+
+fn from_json<T: DeserializeOwned>(text: &[u8]) -> PyResult<T> {
+    serde_json::from_slice(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 fn json<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyBytes>> {

@@ -8,7 +8,6 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 
-use crate::certificate::certified_key;
 use crate::files;
 use crate::problem::{Problem, Problems};
 
@@ -47,7 +46,9 @@ impl Challenges {
 fn parse(pair: &PemPair) -> Result<Arc<CertifiedKey>, String> {
     let chain = files::certificates_in(pair.certificate.as_bytes())?;
     let key = files::private_key_in(pair.key.as_bytes())?;
-    certified_key(chain, key, &aws_lc_rs::default_provider())
-        .map(Arc::new)
-        .map_err(|problem| problem.naming("the challenge's certificate"))
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(key);
+    let key = key.map_err(|error| format!("the key cannot be used: {error}"))?;
+    // Whether both belong together is not looked at: the library that would say so refuses any certificate with a critical extension
+    // that it does not know, and a challenge's has one (RFC 8737 §3).
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
 }

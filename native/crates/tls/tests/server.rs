@@ -239,7 +239,7 @@ fn challenges_answer_only_who_asks_for_nothing_else() {
     assert_eq!(ask(&["acme-tls/1", "h2"]).unwrap(), der(&site));
     assert_eq!(ask(&["h2"]).unwrap(), der(&site));
 
-    let broken = PemPair { key: read(&site.key), ..pair };
+    let broken = PemPair { key: read(&challenge.certificate), ..pair };
     let problems = challenges.replace(&HashMap::from([("site.example".to_owned(), broken)])).unwrap_err();
     assert_eq!(problems[0].path, "site.example");
     assert_eq!(ask(&["acme-tls/1"]).unwrap(), der(&challenge), "all stays as it was");

@@ -39,15 +39,19 @@ impl Front {
         let codec = Connection::server(settings(&listener), limits(&listener));
         let front = Self { worker, listener: RefCell::new(listener), peer };
         let link = Link::new(&front.worker, transport, codec, true);
-        // A failure shows again when the task reads on.
-        let _ = early.map(|early| link.start(early, &front));
+        if let Some(Err(error)) = early.map(|early| link.start(early, &front)) {
+            front.note(error.reason);
+            // What is left is to say so.
+            Rc::clone(&link).drive(None).await;
+            return link.linger().await;
+        }
         match Rc::clone(&link).drive(Some(&front)).await {
             End::Broken(error) => {
                 front.note(error.reason);
                 link.linger().await;
             }
-            End::Peace => link.linger().await,
-            End::Lost => {}
+            End::Peace if !link.is_quiet() => link.linger().await,
+            End::Peace | End::Closed | End::Lost => {}
         }
     }
 
@@ -61,7 +65,8 @@ impl Front {
     pub(super) fn accept(&self, link: &Rc<Link>, fields: &Fields, number: u32, end: bool, now_ns: u64) {
         let listener = self.listener();
         let mut filters = FilterState::take();
-        let desk = Desk { listener: &listener, peer: &self.peer, started_ns: now_ns, now_ns };
+        let worker = self.worker.index;
+        let desk = Desk { listener: &listener, peer: &self.peer, worker, started_ns: now_ns, now_ns };
         let mut storage = HeaderBuffer::new();
         let admission = match fields.request(&mut storage) {
             Ok(head) => desk.admit_stream(head, fields.protocol(), &mut filters),

@@ -27,6 +27,8 @@ const OUTPUT_LOW: usize = 32 * 1024;
 const READS_PER_TURN: usize = 8;
 /// What a client may take to hear that its connection ends.
 const ECHO_MS: u64 = 1_000;
+/// Says in a PING what its echo is for.
+const DRAINING: [u8; 8] = *b"draining";
 /// Field lists kept for the next responses.
 const KEPT_FIELDS: usize = 16;
 
@@ -48,7 +50,11 @@ pub(crate) struct Link {
     served: Cell<bool>,
     /// The client was told of the end then, in milliseconds, and may not have heard of it; 0 = it was not, or it has.
     warned_at_ms: Cell<u64>,
-    over: Cell<bool>,
+    /// The peer's first SETTINGS have come.
+    greeted: Cell<bool>,
+    /// Streams that may still be opened.
+    left: Cell<u32>,
+    end: Cell<Option<End>>,
     is_server: bool,
 }
 
@@ -56,8 +62,23 @@ pub(crate) struct Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Peace,
+    /// The peer closed it while there was something to do.
+    Closed,
     Lost,
     Broken(ConnectionError),
+}
+
+impl End {
+    /// What it means for the streams that are open.
+    fn as_reset(self) -> Reset {
+        match self {
+            Self::Peace | Self::Closed => Reset::Closed,
+            Self::Lost => Reset::Lost,
+            // Of a connection that has just begun: nothing that came was HTTP/2.
+            Self::Broken(error) if error.reason == "settings_expected" => Reset::WrongProtocol,
+            Self::Broken(_) => Reset::ByPeer,
+        }
+    }
 }
 
 impl Link {
@@ -80,14 +101,22 @@ impl Link {
             idle_since_ms: Cell::new(clock::now_ms()),
             served: Cell::new(false),
             warned_at_ms: Cell::new(0),
-            over: Cell::new(false),
+            greeted: Cell::new(false),
+            left: Cell::new(u32::MAX),
+            end: Cell::new(None),
             is_server,
         })
     }
 
-    /// A connection to a server. Its task ends with it.
-    pub(crate) fn connect(worker: &Rc<Worker>, transport: Transport, codec: Connection) -> Rc<Self> {
+    /// A connection to a server, for so many requests (0 = no limit). Its task ends with it.
+    pub(crate) fn connect(
+        worker: &Rc<Worker>,
+        transport: Transport,
+        codec: Connection,
+        requests: u32,
+    ) -> Rc<Self> {
         let link = Self::new(worker, transport, codec, false);
+        link.left.set(if requests == 0 { u32::MAX } else { requests });
         let driver = Rc::clone(&link);
         tokio::task::spawn_local(async move { driver.drive(None).await });
         link
@@ -105,11 +134,32 @@ impl Link {
 
     /// A request can be sent now.
     pub(crate) fn can_open(&self) -> bool {
-        !self.over.get() && self.codec.borrow().can_open()
+        self.left.get() > 0 && !self.has_ended() && self.codec.borrow().can_open()
+    }
+
+    /// Waits for the server's first SETTINGS: before, nobody knows how many requests it takes at a time. What it ended with if it ended.
+    pub(crate) async fn greeted(&self) -> Result<(), Reset> {
+        poll_fn(|context| match self.end.get() {
+            _ if self.greeted.get() => Poll::Ready(Ok(())),
+            Some(end) => Poll::Ready(Err(end.as_reset())),
+            None => {
+                self.blocked.borrow_mut().push(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    pub(super) fn takes_websockets(&self) -> bool {
+        self.codec.borrow().peer_settings().connect_protocol
+    }
+
+    fn has_ended(&self) -> bool {
+        self.end.get().is_some()
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.over.get() || (self.is_idle() && self.codec.borrow().is_closing())
+        self.has_ended() || (self.is_idle() && self.codec.borrow().is_closing())
     }
 
     fn is_idle(&self) -> bool {
@@ -142,9 +192,14 @@ impl Link {
     }
 
     pub(super) fn open(&self, block: &[u8], end: bool, answers: Answers, slot: &Rc<Slot>) -> io::Result<u32> {
-        let opened = if self.over.get() { None } else { self.codec.borrow_mut().open(block, end, answers) };
+        let mut codec = self.codec.borrow_mut();
+        let opened = if self.has_ended() { None } else { codec.open(block, end, answers) };
         let number = opened.ok_or(io::ErrorKind::NotConnected)?;
         self.attach(number, slot);
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            codec.go_away(ErrorCode::NoError);
+        }
         self.wake_driver();
         Ok(number)
     }
@@ -227,9 +282,9 @@ impl Link {
             self.poll_drive(context, front)
         })
         .await;
-        self.over.set(true);
+        self.end.set(Some(end));
         self.driver.take();
-        let reset = Reset { code: ErrorCode::InternalError, unprocessed: false };
+        let reset = end.as_reset();
         self.slots.borrow().values().for_each(|slot| slot.push_reset(reset));
         self.blocked.take().into_iter().for_each(Waker::wake);
         end
@@ -309,7 +364,9 @@ impl Link {
                 self.keep_incoming(block);
                 Poll::Ready(fed.map_err(End::Broken))
             }
-            Poll::Ready(_) => Poll::Ready(Err(if self.is_idle() { End::Peace } else { End::Lost })),
+            Poll::Ready(_) if self.is_idle() => Poll::Ready(Err(End::Peace)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(End::Closed)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(End::Lost)),
         }
     }
 
@@ -368,9 +425,9 @@ impl Link {
                 }
             }
             Event::Reset { stream, code, by_peer, reason } => {
-                let unprocessed = by_peer && code == ErrorCode::RefusedStream;
+                let refused = by_peer && code == ErrorCode::RefusedStream;
                 if let Some(slot) = self.slot(stream) {
-                    slot.push_reset(Reset { code, unprocessed });
+                    slot.push_reset(if refused { Reset::Unprocessed } else { Reset::ByPeer });
                 }
                 if let Some(front) = front.filter(|_| !by_peer) {
                     front.note(reason);
@@ -382,14 +439,16 @@ impl Link {
                 }
             }
             Event::Window { stream: None } | Event::Settings => {
+                if event == Event::Settings && !self.greeted.replace(true) {
+                    self.blocked.take().into_iter().for_each(Waker::wake);
+                }
                 self.slots.borrow().values().for_each(|slot| slot.wake());
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
-            Event::GoAway { .. } => {}
-            Event::Pong { .. } => {
-                self.warned_at_ms.set(0);
+            Event::Pong { payload } if payload == DRAINING && self.warned_at_ms.replace(0) != 0 => {
                 codec.go_away(ErrorCode::NoError);
             }
+            Event::GoAway { .. } | Event::Pong { .. } => {}
         }
     }
 
@@ -405,7 +464,7 @@ impl Link {
         codec.swap_fields(&mut fields);
         if !slot.push_head(fields, end) {
             codec.reset(number, ErrorCode::EnhanceYourCalm);
-            slot.push_reset(Reset { code: ErrorCode::EnhanceYourCalm, unprocessed: false });
+            slot.push_reset(Reset::ByPeer);
         }
     }
 
@@ -419,12 +478,9 @@ impl Link {
 
     /// The server has not looked at these (RFC 9113 §6.8).
     fn gone_above(&self, last_stream: u32) {
-        let reset = Reset { code: ErrorCode::RefusedStream, unprocessed: true };
         let slots = self.slots.borrow();
-        slots
-            .iter()
-            .filter(|(number, _)| **number > last_stream)
-            .for_each(|(_, slot)| slot.push_reset(reset));
+        let gone = slots.iter().filter(|(number, _)| **number > last_stream);
+        gone.for_each(|(_, slot)| slot.push_reset(Reset::Unprocessed));
     }
 
     //--- the end ---
@@ -435,7 +491,7 @@ impl Link {
             let mut codec = self.codec.borrow_mut();
             if !codec.is_closing() {
                 codec.drain();
-                codec.ping(*b"draining");
+                codec.ping(DRAINING);
                 self.warned_at_ms.set(clock::now_ms());
             }
         }
@@ -481,6 +537,11 @@ impl Link {
         // To be woken then, and by a drain; which of both it was is seen above.
         let _ = self.deadline.poll_expired(context);
         Poll::Pending
+    }
+
+    /// Nothing came that was not read.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.transport.is_quiet()
     }
 
     /// A connection to a server that is not needed any more.

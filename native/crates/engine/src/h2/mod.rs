@@ -15,6 +15,7 @@ mod stream;
 
 pub(crate) use front::Front;
 pub(crate) use link::Link;
+pub(crate) use slot::Reset;
 pub(crate) use stream::Stream;
 
 /// Limits on what a server may send; what it says is bounded like a head of HTTP/1.1.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
-use trunkline_http2::{ErrorCode, Fields};
+use trunkline_http2::Fields;
 
 /// Heads that may wait: interim responses and a final one. Nobody sends more before the first is taken.
 const MOST_HEADS: usize = 8;
@@ -13,10 +13,17 @@ const KEPT_BYTES: usize = 64 * 1024;
 
 /// How a stream ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reset {
-    pub(crate) code: ErrorCode,
+pub(crate) enum Reset {
+    /// By `RST_STREAM`, or because the peer broke a rule.
+    ByPeer,
     /// The peer did nothing about the request, so that it may be sent again (RFC 9113 §8.7).
-    pub(crate) unprocessed: bool,
+    Unprocessed,
+    /// The peer closed the connection.
+    Closed,
+    /// The connection broke.
+    Lost,
+    /// The peer does not speak HTTP/2.
+    WrongProtocol,
 }
 
 #[derive(Default)]
@@ -51,11 +58,16 @@ impl Received {
         }
         self.taken += count;
         if self.taken == self.data.len() {
-            self.taken = 0;
-            self.data.clear();
-            self.data.shrink_to(KEPT_BYTES);
+            self.forget();
         }
         count
+    }
+
+    /// All data is taken.
+    pub(crate) fn forget(&mut self) {
+        self.taken = 0;
+        self.data.clear();
+        self.data.shrink_to(KEPT_BYTES);
     }
 }
 

@@ -45,6 +45,11 @@ impl Stream {
         }
     }
 
+    /// The server has announced RFC 8441.
+    pub(crate) fn takes_websockets(&self) -> bool {
+        self.link.takes_websockets()
+    }
+
     /// How the peer, or the end of the connection, has ended the stream.
     pub(crate) fn reset(&self) -> Option<Reset> {
         self.slot.reset.get()
@@ -77,6 +82,19 @@ impl Stream {
         block
     }
 
+    /// Takes a body that is here to its end and at most `room` bytes long.
+    pub(crate) fn take_whole(&self, room: usize, take: impl FnOnce(&[u8])) {
+        if !self.fits(room) {
+            return;
+        }
+        let mut received = self.slot.received.borrow_mut();
+        let count = received.data().len();
+        take(received.data());
+        received.forget();
+        drop(received);
+        self.link.release(self.number.get(), count);
+    }
+
     pub(crate) fn trailers(&self) -> Option<Vec<u8>> {
         self.slot.received.borrow_mut().trailers.take()
     }
@@ -89,6 +107,11 @@ impl Stream {
             return Poll::Ready(Ok(fields));
         }
         self.wait(context)
+    }
+
+    /// Ready once a head of a response can be taken.
+    pub(crate) fn poll_answered(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.slot.received.borrow().heads.is_empty() { self.wait(context) } else { Poll::Ready(Ok(())) }
     }
 
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

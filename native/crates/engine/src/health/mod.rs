@@ -1,28 +1,31 @@
 //! Active health checks: one task per server on a thread of their own, so that a slow check never delays a request. A check goes on
 //! through configurations as long as server and settings are the same; its counts are the server's.
+//!
+//! Each check has a connection of its own, made as the pool's are (`stream`); `http1`, `http2` and `grpc` are what is asked over it.
+
+mod grpc;
+mod http1;
+mod http2;
+mod stream;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
-use trunkline_http::{Answers, Framing, HeaderBuffer, Limits, MAX_HEADERS, parse_response};
 
+use self::stream::Stream;
 use crate::clock;
-use crate::plan::{Health, HealthKind};
+use crate::plan::{Health, HealthKind, Protocol};
 use crate::snapshot::{Server, Snapshot};
-use crate::transport::is_starved;
 
-/// What a check reads of a response at most.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
-const LIMITS: Limits = Limits { head_bytes: 16 * 1024, headers: MAX_HEADERS, target_bytes: 0 };
+/// What is looked at of a response's body.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The running checks.
 pub(crate) struct Checkers {
@@ -91,7 +94,7 @@ async fn check_forever(server: Arc<Server>, health: Health) {
     tokio::time::sleep(interval.mul_f64(fastrand::f64() * 0.1)).await;
     loop {
         let limit = Duration::from_millis(health.timeout_ms.max(1));
-        let outcome = match tokio::time::timeout(limit, check(server.address, &health)).await {
+        let outcome = match tokio::time::timeout(limit, check(&server, &health)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Bad::Server(format!("no answer within {} ms", health.timeout_ms))),
         };
@@ -139,74 +142,42 @@ impl From<String> for Bad {
     }
 }
 
-async fn check(address: SocketAddr, health: &Health) -> Result<String, Bad> {
-    let mut stream = TcpStream::connect(address).await.map_err(|error| {
-        let why = format!("connect: {error}");
-        if is_starved(&error) { Bad::Ourselves(why) } else { Bad::Server(why) }
-    })?;
-    match health.kind {
-        HealthKind::Tcp => Ok("connected".to_owned()),
-        HealthKind::Http | HealthKind::Grpc => {
-            let request = request(address, health);
-            stream.write_all(request.as_bytes()).await.map_err(|error| format!("send: {error}"))?;
-            let response = read_response(&mut stream, health).await?;
-            Ok(examine(&response, health)?)
-        }
-    }
+async fn check(server: &Server, health: &Health) -> Result<String, Bad> {
+    let mut stream = Stream::connect(server.address, &server.dial).await?;
+    let host = host(server, health);
+    let outcome = match (health.kind, server.dial.protocol) {
+        (HealthKind::Tcp, _) => Ok(stream.describe()),
+        (HealthKind::Grpc, _) => grpc::check(&mut stream, &host, health).await,
+        (HealthKind::Http, Protocol::Http1) => http1::check(&mut stream, &host, health).await,
+        (HealthKind::Http, Protocol::Http2) => http2::check(&mut stream, &host, health).await,
+    };
+    stream.close().await;
+    Ok(outcome?)
 }
 
-fn request(address: SocketAddr, health: &Health) -> String {
-    let host = health.host.clone().unwrap_or_else(|| address.to_string());
-    let path = &health.path;
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: trunkline-health\r\nConnection: close\r\n\r\n"
-    )
+/// What the server is asked as: its host as configured, because over TLS a server may refuse another than the one in SNI (421).
+fn host(server: &Server, health: &Health) -> String {
+    let Server { address, dial, .. } = server;
+    health.host.clone().unwrap_or_else(|| match dial.host.parse::<IpAddr>() {
+        Ok(_) => address.to_string(),
+        Err(_) => format!("{}:{}", dial.host, address.port()),
+    })
 }
 
-/// Reads the head, and the body only if it matters.
-async fn read_response(stream: &mut TcpStream, health: &Health) -> Result<Vec<u8>, String> {
-    let mut response = Vec::with_capacity(4_096);
-    while response.len() < MAX_RESPONSE_BYTES && !is_enough(&response, health) {
-        match stream.read_buf(&mut response).await {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) => return Err(format!("receive: {error}")),
-        }
-    }
-    Ok(response)
-}
-
-fn is_enough(response: &[u8], health: &Health) -> bool {
-    let mut storage = HeaderBuffer::new();
-    match parse_response(response, Answers::Other, &LIMITS, &mut storage) {
-        Ok(None) => false,
-        Err(_) => true,
-        Ok(Some(head)) => match (&health.body_contains, head.framing) {
-            (None, _) | (Some(_), Framing::None) => true,
-            (Some(_), Framing::Length(length)) => (response.len() - head.length) as u64 >= length,
-            (Some(text), _) => memchr::memmem::find(response, text.as_bytes()).is_some(),
-        },
-    }
-}
-
-fn examine(response: &[u8], health: &Health) -> Result<String, String> {
-    let mut storage = HeaderBuffer::new();
-    let head = parse_response(response, Answers::Other, &LIMITS, &mut storage)
-        .map_err(|reject| format!("bad response: {}", reject.reason.as_str()))?
-        .ok_or("closed before the end of the head")?;
-    let status = head.status;
+/// Whether an answer is a good one, whatever brought it.
+fn examine(status: u16, body: &[u8], health: &Health) -> Result<String, String> {
     let accepted = match health.statuses.as_slice() {
         [] => (200..400).contains(&status),
         ranges => ranges.iter().any(|&(low, high)| (low..=high).contains(&status)),
     };
-    if !accepted {
-        return Err(format!("status {status}"));
-    }
-    let body = response.get(head.length..).unwrap_or_default();
     match &health.body_contains {
-        Some(text) if memchr::memmem::find(body, text.as_bytes()).is_none() => {
-            Err(format!("status {status}, body without {text:?}"))
-        }
+        _ if !accepted => Err(format!("status {status}")),
+        Some(text) if !contains_text(body, health) => Err(format!("status {status}, body without {text:?}")),
         _ => Ok(format!("status {status}")),
     }
+}
+
+fn contains_text(body: &[u8], health: &Health) -> bool {
+    let text = health.body_contains.as_deref().unwrap_or_default();
+    memchr::memmem::find(body, text.as_bytes()).is_some()
 }

@@ -1,0 +1,1 @@
+"""What the servers of ``testkit/origins.py`` run: they write down what they read, answer `ok`."""

@@ -28,7 +28,7 @@ from trunkline.core.readyfile import ReadyFile
 from trunkline.core.signals import Signals
 from trunkline.core.systemd.notify import Notifier
 from trunkline.core.upgrade.command import own_command
-from trunkline.core.upgrade.predecessor import Inherited, take_inherited
+from trunkline.core.upgrade.predecessor import Inherited, Legacy, take_inherited
 from trunkline.core.upgrade.upgrader import Estate, Upgrader
 
 log = logging.getLogger("trunkline")
@@ -108,15 +108,17 @@ class _Life:
         settings = self._loaded.config.admin
         # Bound first: what cannot start must not have taken a connection.
         listening = self._admin_socket() if settings.enabled else None
+        predecessor = self._inherited.predecessor
+        legacy = Legacy() if predecessor is None else await predecessor.legacy()
         self._instance.adopt(self._inherited.listeners)
-        applied = await self._instance.start()
+        applied = await self._instance.start(legacy.servers)
         async with _drained_on_failure(self._instance):
             self._inherited.close_listeners()
             self._name_unclaimed()
-            self._admin = await self._open_admin(listening) if listening else None
+            self._admin = self._open_admin(listening, legacy.token) if listening else None
             self._ready_file.write()
-            if self._inherited.predecessor is not None:
-                await self._inherited.predecessor.take_over()
+            if predecessor is not None:
+                await predecessor.take_over()
         self._upgrader.estate = self._estate(listening, self._admin)
         self._notifier.ready(self._instance.summary)
         url = self._admin.running.url if self._admin else "off"
@@ -137,10 +139,8 @@ class _Life:
         for address in self._instance.release_unclaimed():
             log.log(level, "no listener is on %s: the socket that was given is closed", address)
 
-    async def _open_admin(self, listening: socket.socket) -> AdminServer:
-        predecessor = self._inherited.predecessor
-        known = await predecessor.token() if predecessor is not None else None
-        token = choose_token(self._loaded, known)
+    def _open_admin(self, listening: socket.socket, known_token: str | None) -> AdminServer:
+        token = choose_token(self._loaded, known_token)
         return open_admin(self._instance, listening, token, self._upgrader.upgrade)
 
     def _estate(self, listening: socket.socket | None, admin: AdminServer | None) -> Estate:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -41,7 +42,7 @@ def test_twenty_upgrades_under_load(tmp_path: Path, upstream: Upstream, port: in
     config = lb_config(port, [upstream.port])
     with Service(tmp_path, config, threads=2, grace="10s") as service:
         pids = [service.serving_pid]
-        with Load(port, kept=6, single=2) as load:
+        with Load(port, kept=3, single=1) as load:
             for _ in range(UPGRADES):
                 pids.append(service.upgrade())
                 enough = load.answered + 10
@@ -138,6 +139,63 @@ def test_a_stop_of_the_old_process_is_no_cut(service: Service, port: int) -> Non
         assert client.is_closed()
         assert service.process.wait(10) == 0
     assert service.serving_pid == new
+
+
+def servers(service: Service) -> dict[str, Any]:
+    answer = service.admin("GET", "/pools/lb.app/servers")[1]
+    return {server["name"]: server for server in answer}
+
+
+def test_what_operators_have_said_of_servers_stays(
+    tmp_path: Path, upstream: Upstream, port: int
+) -> None:
+    """Else an upgrade would send requests to a server that somebody drains."""
+    names = [f"127.0.0.1:{number}" for number in (upstream.port, 1, 2, 3)]
+    with Service(tmp_path, lb_config(port, [upstream.port, 1, 2, 3])) as service:
+        for name, change in zip(
+            names[1:], [{"draining": True}, {"enabled": False}, {"weight": 0}], strict=True
+        ):
+            assert service.admin("PATCH", f"/pools/lb.app/servers/{name}", change)[0] == 200
+        before = servers(service)
+        service.upgrade()
+        after = servers(service)
+        for name in names:
+            for field in ("state", "draining", "enabled", "weight"):
+                assert after[name][field] == before[name][field]
+        assert service.upgrade()
+        assert servers(service)[names[2]]["enabled"] is False
+
+
+def test_a_server_that_is_configured_anew_forgets(
+    tmp_path: Path, upstream: Upstream, port: int
+) -> None:
+    config = lb_config(port, [upstream.port, 1])
+    with Service(tmp_path, config) as service:
+        path = f"/pools/lb.app/servers/127.0.0.1:{upstream.port}"
+        assert service.admin("PATCH", path, {"weight": 7})[0] == 200
+        server = f'{{ address = "127.0.0.1:{upstream.port}", weight = 3 }}'
+        service.write_config(config.replace(f'"127.0.0.1:{upstream.port}"', server))
+        service.upgrade()
+        assert servers(service)[f"127.0.0.1:{upstream.port}"]["weight"] == 3
+
+
+def test_what_checks_have_found_counts_from_the_first_request_on(
+    tmp_path: Path, upstream: Upstream, port: int
+) -> None:
+    dead = free_port()
+    pool = 'health = {{ kind = "tcp", interval = "{}", fall = 1 }}'
+    with Service(
+        tmp_path, lb_config(port, [upstream.port, dead], pool=pool.format("50ms"))
+    ) as service:
+        name = f"127.0.0.1:{dead}"
+        wait_until(lambda: not servers(service)[name]["healthy"], timeout_s=10, what="the finding")
+        # The new process will not look before the test is over.
+        service.write_config(lb_config(port, [upstream.port, dead], pool=pool.format("1h")))
+        service.upgrade()
+        found = servers(service)[name]
+        assert (found["state"], found["healthy"]) == ("unhealthy", False)
+        assert found["check"] == "connect: Connection refused (os error 111)"
+        assert servers(service)[f"127.0.0.1:{upstream.port}"]["healthy"]
 
 
 class Slow(Upstream):

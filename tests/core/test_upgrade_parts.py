@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from trunkline.core.config.problems import ConfigError, Problem
+from trunkline.core.known import known_of
 from trunkline.core.upgrade.command import own_command
 from trunkline.core.upgrade.handover import Channel, Handover, take_handover
-from trunkline.core.upgrade.predecessor import Predecessor
+from trunkline.core.upgrade.predecessor import Legacy, Predecessor
 
 PYTHON = "/usr/bin/python3"
 
@@ -86,17 +87,19 @@ async def test_the_old_process_dies_meanwhile() -> None:
     """The new one has the sockets: it serves."""
     end, old = socket.socketpair()
     old.close()
-    await Predecessor(17, end).take_over()
+    predecessor = Predecessor(17, end)
+    assert await predecessor.legacy() == Legacy()
+    await predecessor.take_over()
 
 
-@pytest.mark.parametrize("knows_token", [True, False])
-async def test_the_old_process_has_not_waited(knows_token: bool) -> None:
+@pytest.mark.parametrize("asks_first", [True, False])
+async def test_the_old_process_has_not_waited(asks_first: bool) -> None:
     end, old = socket.socketpair()
     with old:
-        old.sendall(b'{"token": "x"}\n{"serve": false}\n')
+        old.sendall(b'{"token": "x", "servers": [{"pool": "lb.app"}]}\n{"serve": false}\n')
         predecessor = Predecessor(17, end)
-        if knows_token:
-            assert await predecessor.token() == "x"
+        if asks_first:
+            assert await predecessor.legacy() == Legacy("x", [{"pool": "lb.app"}])
         with pytest.raises(OSError, match="has not waited"):
             await predecessor.take_over()
         predecessor.report(OSError("late"))
@@ -113,3 +116,29 @@ def test_what_is_reported() -> None:
         )
         predecessor.report(OSError("once is enough"))
         assert old.recv(1000) == b""
+
+
+PLANNED = {"name": "a", "address": "127.0.0.1:1", "weight": 3}
+USUAL = {"name": "a", "weight": 3, "enabled": True, "draining": False, "healthy": True}
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ({}, {}),
+        ({"weight": 4}, {"weight": 4}),
+        ({"enabled": False, "draining": True}, {"enabled": False, "draining": True}),
+        ({"healthy": False, "check": "status 503"}, {"down": "status 503"}),
+    ],
+)
+def test_what_is_known_of_a_server(told: dict[str, object], known: dict[str, object]) -> None:
+    plan = {"pools": [{"name": "lb.app", "servers": [PLANNED]}]}
+    status = {"pools": [{"name": "lb.app", "servers": [{**USUAL, **told}]}]}
+    names = {"pool": "lb.app", "server": "a", "planned": PLANNED}
+    assert known_of(plan, status) == ([{**names, **known}] if known else [])
+
+
+def test_what_the_status_does_not_tell_of() -> None:
+    plan = {"pools": [{"name": "lb.app", "servers": [PLANNED]}, {"name": "lb.new", "servers": []}]}
+    assert known_of(plan, {"pools": []}) == []
+    assert known_of(plan, {"pools": [{"name": "lb.app", "servers": []}]}) == []

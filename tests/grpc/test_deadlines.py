@@ -115,7 +115,8 @@ def test_a_server_that_says_nothing_for_too_long(hanging: Callable[[str], Site])
 def test_the_server_knows_the_clients_deadline(channel: Channel, server: GrpcServer) -> None:
     """And, seeing it as well, ends the call by itself."""
     channel.echo(timeout=15)
-    assert 5 < server.received[-1].remaining_s < 15
+    # grpcio rounds up to tenths of a second, and more for longer times.
+    assert 5 < server.received[-1].remaining_s < 16
     channel.one_to_one("Echo")(b"")
     assert server.received[-1].remaining_s > YEAR_S
 

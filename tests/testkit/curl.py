@@ -9,6 +9,7 @@ import select
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from testkit.ports import LOOPBACK
@@ -44,26 +45,30 @@ class Answer:
         return [value for found, value in self.fields if found == name.lower()]
 
 
-def command(port: int, path: str, version: str, *more: str, encoding: str | None) -> list[str]:
+def command(
+    port: int, version: str, *more: str, encoding: str | None = None, ca: Path | None = None
+) -> list[str]:
     """The command for one request.
 
     Args:
         port: On 127.0.0.1.
-        path: Of the URL.
         version: 1.0, 1.1 or 2.
         more: Options.
         encoding: What it says to accept; None = it says nothing.
+        ca: Whom it believes; None = in the clear.
     """
     line = "Accept-Encoding:" if encoding is None else f"Accept-Encoding: {encoding}"
     options = [*_OPTIONS, _VERSIONS[version], "--max-time", str(_LIMIT_S), "--header", line]
-    return ["curl", *options, *more, f"http://{LOOPBACK}:{port}{path}"]
+    trust = ["--cacert", str(ca)] if ca else []
+    scheme = "https" if ca else "http"
+    return ["curl", *options, *trust, *more, f"{scheme}://{LOOPBACK}:{port}/"]
 
 
 def fetch(
-    port: int, version: str, *more: str, path: str = "/", encoding: str | None = None
+    port: int, version: str, *more: str, encoding: str | None = None, ca: Path | None = None
 ) -> Answer:
     """One request and all of its response; the arguments are those of ``command``."""
-    line = command(port, path, version, *more, encoding=encoding)
+    line = command(port, version, *more, encoding=encoding, ca=ca)
     done = subprocess.run(line, capture_output=True, timeout=_LIMIT_S + 5, check=False)
     status, fields, body = _parsed(done.stdout)
     return Answer(status, fields, body, done.returncode)
@@ -80,11 +85,21 @@ class Stream:
     """A response that is read while it comes; the arguments are those of ``command``."""
 
     def __init__(
-        self, port: int, version: str, *more: str, path: str = "/", encoding: str | None = None
+        self,
+        port: int,
+        version: str,
+        *more: str,
+        encoding: str | None = None,
+        ca: Path | None = None,
     ) -> None:
-        line = command(port, path, version, *more, encoding=encoding)
+        line = command(port, version, *more, encoding=encoding, ca=ca)
         self._process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._output = b""
+
+    @property
+    def head(self) -> bytes:
+        """Status line and fields, once there is something of the body."""
+        return self._output.partition(b"\r\n\r\n")[0]
 
     @property
     def body(self) -> bytes:

@@ -760,6 +760,8 @@ class Engine:
         Raises:
             ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
         """
+    def set_unhealthy(self, pool: str, server: str, detail: str) -> bool:
+        """Takes a server for down until its checks say otherwise; false if there is none of that name, or it is not checked."""
     def listeners_ready(self) -> bool:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:

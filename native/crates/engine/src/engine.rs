@@ -273,6 +273,17 @@ impl Engine {
         self.challenges.replace(certificates)
     }
 
+    /// Takes a server for down until its checks say otherwise, because somebody's checks have found it so. False if there is no such
+    /// pool or server, or it is not checked.
+    pub fn set_unhealthy(&self, pool: &str, server: &str, detail: &str) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        let Some(pool) = snapshot.pool(pool).filter(|pool| pool.plan.health.is_some()) else { return false };
+        let Some(server) = pool.servers.iter().find(|known| known.state.name() == server) else { return false };
+        detail.clone_into(&mut server.check.detail.lock());
+        server.state.set_healthy(false, clock::now_ns());
+        true
+    }
+
     /// True once a plan has been applied with its listeners bound.
     pub fn listeners_ready(&self) -> bool {
         !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().listening.is_empty()

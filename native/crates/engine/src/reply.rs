@@ -200,7 +200,7 @@ fn translate(
     let (edits, policy) = (filters.exchange.response_edits(), filters.compression);
     // A HEAD that the route made another method: its response has a body that the client must not get.
     let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
-    let decision = compression(head, exchange, policy);
+    let (decision, compressor) = compression(head, exchange, policy);
     let web = web_content_type(head, exchange);
     let changes = web.is_some() || decision.coding().is_some();
     // Neither form of the body has the length that was declared.
@@ -253,7 +253,7 @@ fn translate(
     Reply {
         status: head.status,
         head: out,
-        transform: transform_for(&body, decision, policy, web.map(|(_, form)| form)),
+        transform: transform_for(&body, compressor, web.map(|(_, form)| form)),
         body,
         sink,
         upstream_keeps: head.keep_alive && !tunnels && !unwanted,
@@ -267,11 +267,25 @@ fn reason_of<'b>(head: &ResponseHead<'b, '_>) -> &'b [u8] {
     if head.version == Version::Http2 { phrase(head.status).as_bytes() } else { head.reason }
 }
 
-/// What the client is told of the body's coding, and whether it gets one.
-fn compression(head: &ResponseHead<'_, '_>, exchange: &Exchange, policy: Option<&Policy>) -> Decision {
-    policy.map_or(Decision::Untouched, |policy| {
-        policy.decide(exchange.coding, head.status, head.content_length, pairs(head))
-    })
+/// What the client is told of the body's coding, and what gives it one. Nothing is not compressed; neither is what there is no memory
+/// for.
+fn compression(
+    head: &ResponseHead<'_, '_>,
+    exchange: &Exchange,
+    policy: Option<&Policy>,
+) -> (Decision, Option<Transform>) {
+    let Some(policy) = policy else { return (Decision::Untouched, None) };
+    let decision = policy.decide(exchange.coding, head.status, head.content_length, pairs(head));
+    let Some(coding) = decision.coding() else { return (decision, None) };
+    if head.framing == Framing::None {
+        // The response to HEAD says what that to GET would.
+        let of_head = exchange.answers == Answers::Head && head.content_length != Some(0);
+        return (if of_head { decision } else { Decision::Vary }, None);
+    }
+    match Transform::compress(coding, policy.levels()) {
+        None => (Decision::Vary, None),
+        compressor => (decision, compressor),
+    }
 }
 
 /// A gRPC response for a browser: its content type, and the form that is wanted.
@@ -281,20 +295,9 @@ fn web_content_type<'b>(head: &ResponseHead<'b, '_>, exchange: &Exchange) -> Opt
     Some((content_type, wanted))
 }
 
-fn transform_for(
-    body: &Source,
-    decision: Decision,
-    policy: Option<&Policy>,
-    web: Option<Form>,
-) -> Option<Transform> {
-    if body.is_done() {
-        return None;
-    }
-    match (web, decision.coding(), policy) {
-        (Some(form), ..) => Some(Transform::Web(ResponseBridge::new(form))),
-        (None, Some(coding), Some(policy)) => Transform::compress(coding, policy.levels()),
-        _ => None,
-    }
+fn transform_for(body: &Source, compressor: Option<Transform>, web: Option<Form>) -> Option<Transform> {
+    let web = web.map(|form| Transform::Web(ResponseBridge::new(form)));
+    web.or(compressor).filter(|_| !body.is_done())
 }
 
 fn pairs<'h>(head: &'h ResponseHead<'_, '_>) -> impl Iterator<Item = (&'h str, &'h [u8])> + Clone {

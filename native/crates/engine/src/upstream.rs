@@ -339,8 +339,8 @@ async fn within<T>(
 /// A server that accepted the connection and said nothing of HTTP/2.
 fn greeting_failure(reset: Reset) -> Failure {
     match reset {
-        Reset::WrongProtocol => Failure::WRONG_PROTOCOL,
-        _ => Failure::CONNECT_FAILED,
+        Reset::WrongProtocol | Reset::ByPeer => Failure::WRONG_PROTOCOL,
+        Reset::Unprocessed | Reset::Closed | Reset::Lost => Failure::CONNECT_FAILED,
     }
 }
 

@@ -113,6 +113,11 @@ impl Engine {
         })
     }
 
+    /// Takes a server for down until its checks say otherwise; false if there is none of that name, or it is not checked.
+    fn set_unhealthy(&self, pool: &str, server: &str, detail: &str) -> bool {
+        self.0.set_unhealthy(pool, server, detail)
+    }
+
     /// Whether every listener of the plan accepts connections.
     fn listeners_ready(&self) -> bool {
         self.0.listeners_ready()

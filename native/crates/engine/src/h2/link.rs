@@ -140,8 +140,8 @@ impl Link {
     /// Waits for the server's first SETTINGS: before, nobody knows how many requests it takes at a time. What it ended with if it ended.
     pub(crate) async fn greeted(&self) -> Result<(), Reset> {
         poll_fn(|context| match self.end.get() {
-            _ if self.greeted.get() => Poll::Ready(Ok(())),
             Some(end) => Poll::Ready(Err(end.as_reset())),
+            None if self.greeted.get() => Poll::Ready(Ok(())),
             None => {
                 self.blocked.borrow_mut().push(context.waker().clone());
                 Poll::Pending

@@ -3,7 +3,8 @@
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
 //! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
-//! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
+//! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is
+//! counted). Traffic management, compiled by `traffic`: `sides`, `sticky`, `buffering`, `bulkhead`, `mirror`, `hedge`.
 
 mod acceptor;
 mod answer;

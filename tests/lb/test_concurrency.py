@@ -102,9 +102,14 @@ def refused(reply: Response, reason: str) -> None:
     assert reply.value("retry-after") == "1"
 
 
-def is_free(program: Program, site: Site, of: str = "pool") -> bool:
-    limit = told(program, site, of)
-    return (limit["active"], limit["waiting"]) == (0, 0)
+def wait_for_places(program: Program, site: Site, of: str = "pool") -> None:
+    """Until all are free: clients have their answer before its place is given back."""
+
+    def is_free() -> bool:
+        limit = told(program, site, of)
+        return (limit["active"], limit["waiting"]) == (0, 0)
+
+    wait_until(is_free, timeout_s=5, what="the places")
 
 
 @pytest.mark.parametrize("of", ["pool", "route"])
@@ -124,13 +129,14 @@ def test_over_the_limit_it_refuses_at_once(
     }
     gate.open()
     assert [asked.result(5).status for asked in kept] == [200, 200]
+    wait_for_places(program, site, of)
     assert site.get().status == 200
     (entry,) = (entry for entry in program.log(site, 4) if "reason" in entry)
     assert (entry["status"], entry["reason"]) == (503, "concurrency_full")
     assert entry["duration_us"] < 1_000_000
-    assert program.failures(site) == program.failures(site, reason="concurrency_full") == 1
+    program.wait_for_failures(site, "concurrency_full")
     assert gate.most_inside == 2
-    assert is_free(program, site, of)
+    wait_for_places(program, site, of)
 
 
 @pytest.mark.parametrize("of", ["pool", "route"])
@@ -167,7 +173,7 @@ def test_who_waits_is_served_in_order(
     targets = [request.split(b" ")[1] for request in upstream.requests]
     assert targets == [f"/{number}".encode() for number in range(9)]
     assert gate.most_inside == 1
-    assert program.failures(site) == 1
+    program.wait_for_failures(site, "concurrency_full")
 
 
 def test_never_more_than_the_limit(
@@ -178,7 +184,7 @@ def test_never_more_than_the_limit(
     asked = [threads.submit(site.get) for _ in range(300)]
     assert [reply.result(10).status for reply in asked] == [200] * 300
     assert gate.most_inside <= 3
-    assert is_free(program, site)
+    wait_for_places(program, site)
 
 
 def test_the_time_in_the_queue(
@@ -193,6 +199,7 @@ def test_the_time_in_the_queue(
     assert waiting(program, site) == 0
     gate.open()
     assert first.result(5).status == 200
+    wait_for_places(program, site)
     assert site.get().status == 200
 
 
@@ -221,7 +228,7 @@ def test_who_leaves_the_queue_leaves_its_place(
     gate.open()
     assert [asked.result(5).status for asked in (first, second)] == [200, 200]
     assert len(upstream.requests) == 2
-    assert program.failures(site) == program.failures(site, reason="client_closed") == 1
+    program.wait_for_failures(site, "client_closed")
 
 
 def ask(site: Site) -> None:
@@ -275,10 +282,10 @@ def test_places_come_back_however_it_ends(program: Program, end: str) -> None:
     with Upstream(script) as upstream:
         site = serve(program, upstream.port, "{ max = 1 }", route=patience)
         request(site)
-        wait_until(lambda: is_free(program, site), timeout_s=5, what="the place")
+        wait_for_places(program, site)
         upstream.script([forever(read_request, send(OK))])
         assert site.get().status == 200
-        wait_until(lambda: is_free(program, site), timeout_s=5, what="the place, again")
+        wait_for_places(program, site)
 
 
 def test_it_comes_back_from_a_server_that_is_not_there(program: Program) -> None:
@@ -296,7 +303,7 @@ def test_a_tunnel_keeps_its_place(program: Program) -> None:
         with site.client() as client:
             assert client.request(UPGRADE).status == 101
             refused(site.get(), "concurrency_full")
-        wait_until(lambda: is_free(program, site), timeout_s=5, what="the place")
+        wait_for_places(program, site)
         assert site.get().status == 200
 
 
@@ -334,7 +341,7 @@ def test_who_waits_for_the_pool_holds_a_place_of_the_route(
     refused(site.get(), "concurrency_full")
     gate.open()
     assert [asked.result(5).status for asked in kept] == [200, 200]
-    assert is_free(program, site, "route")
+    wait_for_places(program, site, "route")
 
 
 def test_a_reload_forgets_nobody(

@@ -14,9 +14,10 @@ import pytest
 
 from testkit.certificates import Authority
 from testkit.client import Response
-from testkit.gate import Gate, occupy
+from testkit.gate import Gate
 from testkit.site import Program, Site, server
 from testkit.upstream import Upstream, forever, hang, read_request, response, send
+from testkit.waiting import wait_until
 
 KEY, OTHER_KEY = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 STICKY = f'sticky = {{ key = "{KEY}" }}'
@@ -160,12 +161,19 @@ def test_a_server_that_is_full(program: Program) -> None:
         program.serve(site)
         clients = [begin(site), begin(site)]
         cookie = next(cookie for number, cookie in clients if number == 0)
+        wait_until(
+            lambda: all(told["active"] == 0 for told in program.servers(site)),
+            timeout_s=5,
+            what="room",
+        )
         with ThreadPoolExecutor(1) as threads:
-            asked = occupy(threads, site, gate, "/slow")
-            assert asked.done() is False
+            asked = threads.submit(site.get, "/slow", cookie)
+            wait_until(lambda: gate.inside == 1, timeout_s=5, what="the request to arrive")
             assert moved(site, cookie)[0] == 1
             gate.open()
-        assert come_back(site, cookie) == {0}
+            assert asked.result(5).body == b"0"
+        wait_until(lambda: program.servers(site)[0]["active"] == 0, timeout_s=5, what="room again")
+        assert come_back(site, cookie, times=1) == {0}
 
 
 def test_over_a_reload(program: Program, upstreams: list[Upstream], site: Site) -> None:

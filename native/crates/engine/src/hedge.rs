@@ -41,6 +41,13 @@ pub(crate) struct HedgeCells {
 }
 
 impl Hedging {
+    /// So many further tries were begun; `won`: one of them answered.
+    fn count(&self, worker: usize, begun: u32, won: bool) {
+        let cells = self.cells.get(worker);
+        cells.won.add(u64::from(won));
+        cells.lost.add(u64::from(begun).saturating_sub(u64::from(won)));
+    }
+
     /// By outcome.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 2] {
         let sum = |pick: fn(&HedgeCells) -> &Counter| self.cells.iter().map(|cells| pick(cells).get()).sum();
@@ -118,41 +125,39 @@ impl Journey<'_> {
     ) -> Result<Winner, (usize, Miss)> {
         let began = Instant::now();
         let mut race = Race { running: vec![(first, self.run(first, tally.chosen_ns))], begun: 1 };
-        let cells = hedging.cells.get(self.client.worker.index);
         let mut others = true;
-        loop {
+        let outcome = loop {
             let after_ns = hedging.hedge.next_after_ns(race.begun).filter(|_| others);
             let due = after_ns.map(|after_ns| began + Duration::from_nanos(after_ns));
             match self.next_event(&mut race, due).await {
-                Event::Late => match self.another(tried) {
-                    Some((index, now_ns)) => {
-                        tried.push(index);
-                        race.running.push((index, self.run(index, now_ns)));
-                        race.begun += 1;
-                        tally.retries += 1;
-                    }
-                    None => others = false,
-                },
+                Event::Late => others = self.begin_another(&mut race, tried, tally),
                 Event::Ended(place, result) => {
                     let (index, _) = race.running.remove(place);
-                    let is_last = race.running.is_empty();
                     match result {
-                        Ok(winner) => {
-                            let won = u32::from(index != first);
-                            cells.won.add(u64::from(won));
-                            cells.lost.add(u64::from(race.begun - 1 - won));
-                            return Ok(winner);
-                        }
-                        Err(miss) if is_last || miss.failure.side != Side::Upstream => {
-                            cells.lost.add(u64::from(race.begun - 1));
-                            return Err((index, miss));
-                        }
                         // The others may still answer.
-                        Err(miss) => self.report(index, &Err(miss), 0),
+                        Err(miss) if miss.failure.side == Side::Upstream && !race.running.is_empty() => {
+                            self.report(index, &Err(miss), 0);
+                        }
+                        result => break result.map_err(|miss| (index, miss)),
                     }
                 }
             }
-        }
+        };
+        let won = outcome.as_ref().is_ok_and(|winner| winner.lease.index != first);
+        hedging.count(self.client.worker.index, race.begun - 1, won);
+        outcome
+    }
+
+    /// One more try, if there is a server for it and the budget allows it.
+    fn begin_another<'r>(&'r self, race: &mut Race<'r>, tried: &mut Tried, tally: &mut Tally) -> bool {
+        let now_ns = clock::now_ns();
+        let picked = self.pool.pick(&self.exchange.key, now_ns, tried);
+        let Some(index) = picked.filter(|_| self.pool.may_retry(now_ns)) else { return false };
+        tried.push(index);
+        race.running.push((index, self.run(index, now_ns)));
+        race.begun += 1;
+        tally.retries += 1;
+        true
     }
 
     /// `due`: when the next try begins.
@@ -164,13 +169,6 @@ impl Journey<'_> {
             ended @ Poll::Ready(_) => ended,
         })
         .await
-    }
-
-    /// A server for one more try, if there is one and the budget allows it.
-    fn another(&self, tried: &[usize]) -> Option<(usize, u64)> {
-        let now_ns = clock::now_ns();
-        let index = self.pool.pick(&self.exchange.key, now_ns, tried)?;
-        self.pool.may_retry(now_ns).then_some((index, now_ns))
     }
 
     fn run(&self, index: usize, chosen_ns: u64) -> Running<'_> {

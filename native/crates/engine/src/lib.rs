@@ -3,8 +3,10 @@
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
 //! `worker`, `greet` (how a connection begins), `client` (HTTP/1.1) and `h2` (HTTP/2), `wire` (what a message goes over), `transport` and
-//! `secure` (bytes, plain or in TLS), `body` (how bodies end), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
-//! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
+//! `secure` (bytes, plain or in TLS), `body` (how bodies end), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`,
+//! `retry` and `patience` are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our
+//! own), `settle` (what is counted). Traffic management, compiled by `traffic`: `sides`, `sticky`, `buffering`, `bulkhead`, `mirror`,
+//! `hedge`.
 
 mod acceptor;
 mod answer;

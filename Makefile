@@ -119,6 +119,10 @@ fuzz: tools ## Fuzz each parser for FUZZ_SECONDS (600), one after the other; nee
 run: install ## Start the quick start: balancer, gateways and demo services on loopback
 	@$(BIN)/python examples/quickstart/run.py
 
+.PHONY: run-protocols
+run-protocols: tools-test install ## Start one front door for every protocol; prints commands of curl, grpcio, h2load, wrk
+	@$(BIN)/python examples/protocols/start.py
+
 # HOST loads a remote quick start; LOCUST adds options of Locust's own (loadtests/locust/README.md).
 LOAD = $(BIN)/python loadtests/locust/run.py $(if $(HOST),--host $(HOST)) \
     $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))

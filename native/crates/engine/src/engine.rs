@@ -278,7 +278,9 @@ impl Engine {
     pub fn set_unhealthy(&self, pool: &str, server: &str, detail: &str) -> bool {
         let snapshot = self.shared.snapshot.load();
         let Some(pool) = snapshot.pool(pool).filter(|pool| pool.plan.health.is_some()) else { return false };
-        let Some(server) = pool.servers.iter().find(|known| known.state.name() == server) else { return false };
+        let Some(server) = pool.servers.iter().find(|known| known.state.name() == server) else {
+            return false;
+        };
         detail.clone_into(&mut server.check.detail.lock());
         server.state.set_healthy(false, clock::now_ns());
         true

@@ -16,6 +16,7 @@ use trunkline_telemetry::access;
 
 use crate::acceptor::Acceptors;
 use crate::clock;
+use crate::mirror;
 use crate::recent::RecentErrors;
 use crate::snapshot::{Listener, Pool, Server, Snapshot};
 use crate::timer::Timer;
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Rc<Timer>,
     pub(crate) log: RefCell<Option<access::Writer>>,
+    /// Copies for mirrors that are under way.
+    pub(crate) mirrored: mirror::Load,
     cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
@@ -100,6 +103,7 @@ impl Worker {
             shared,
             timer: Rc::default(),
             log: RefCell::new(None),
+            mirrored: mirror::Load::default(),
             cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),

@@ -231,7 +231,7 @@ class Instance:
         self._engine.reopen_logs()
 
     def retire(self) -> None:
-        """Accept nothing more, because another process does on the same sockets.
+        """Accept nothing more, in favour of another process with the same sockets.
 
         Connections that wait for a request may send one more, whose answer ends them: for half of
         the grace period, or until `close_idle`.

@@ -4,12 +4,11 @@ The main thread runs this on uvloop; the engine's own threads serve.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import uvloop
 
@@ -112,13 +111,20 @@ class _Life:
         legacy = Legacy() if predecessor is None else await predecessor.legacy()
         self._instance.adopt(self._inherited.listeners)
         applied = await self._instance.start(legacy.servers)
-        async with _drained_on_failure(self._instance):
+        try:
             self._inherited.close_listeners()
             self._name_unclaimed()
             self._admin = self._open_admin(listening, legacy.token) if listening else None
             self._ready_file.write()
             if predecessor is not None:
                 await predecessor.take_over()
+        except OSError as error:
+            if predecessor is not None:
+                predecessor.report(error)
+            # What was accepted by then is served all the same; others accept on the same sockets.
+            self._instance.retire()
+            await self._stop()
+            raise
         self._upgrader.estate = self._estate(listening, self._admin)
         self._notifier.ready(self._instance.summary)
         url = self._admin.running.url if self._admin else "off"
@@ -145,6 +151,8 @@ class _Life:
 
     def _estate(self, listening: socket.socket | None, admin: AdminServer | None) -> Estate:
         def reclaim() -> None:
+            if self._ending.is_set():
+                return
             try:
                 if admin is not None:
                     admin.leave_word()
@@ -162,8 +170,9 @@ class _Life:
         self._ending.set()
 
     async def _stop(self) -> bool:
-        """The service ends."""
-        self._notifier.stopping("draining")
+        """The service ends, or has not become one."""
+        if self._upgrader.estate is not None:
+            self._notifier.stopping("draining")
         self._ready_file.remove()
         finished = await self._instance.stop()
         if self._admin is not None:
@@ -172,19 +181,15 @@ class _Life:
         return finished
 
     async def _step_back(self) -> bool:
-        """Another process is the service: its admin API answers, and the files are its own."""
+        """Another process is the service: its admin API answers, and the files are its own.
+
+        If it has none, or others, ours go.
+        """
+        self._ready_file.remove()
+        if self._admin is not None:
+            self._admin.forget_word()
         stopping = self._instance.stop()
         if self._admin is None:
             return await stopping
         finished, _ = await asyncio.gather(stopping, self._admin.stop())
         return finished
-
-
-@contextlib.asynccontextmanager
-async def _drained_on_failure(instance: Instance) -> AsyncIterator[None]:
-    """What was accepted before a start failed is served all the same."""
-    try:
-        yield
-    except BaseException:
-        await instance.stop()
-        raise

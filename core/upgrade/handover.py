@@ -62,14 +62,21 @@ def take_handover(environment: MutableMapping[str, str]) -> Handover | None:
     text = environment.pop(_VARIABLE, None)
     if text is None:
         return None
-    told = json.loads(text)
-    version = told.pop("version")
-    if version != _VERSION:
-        raise OSError(f"the running process hands over in version {version}, not {_VERSION}")
-    handover = Handover(**told)
+    handover = _understood(text)
     for descriptor in handover.descriptors:
         os.set_inheritable(descriptor, False)
     return handover
+
+
+def _understood(text: str) -> Handover:
+    try:
+        told = json.loads(text)
+        version = told.pop("version")
+        if version == _VERSION:
+            return Handover(**told)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OSError(f"{_VARIABLE} makes no sense: {text}") from error
+    raise OSError(f"the running process hands over in version {version}, not {_VERSION}")
 
 
 class Channel:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from testkit.load import Load
 from testkit.ports import free_port, is_listening
 from testkit.process import Process
 from testkit.trunkline import Trunkline, lb_config
@@ -160,6 +161,30 @@ def test_a_new_listener_opens_and_an_old_one_closes(
     running.send(signal.SIGHUP)
     wait_until(lambda: is_listening(other), timeout_s=10, what="the new listener")
     wait_until(lambda: not is_listening(port), timeout_s=10, what="the end of the old listener")
+
+
+def test_a_listener_that_is_renamed_loses_nobody(
+    running: Trunkline, upstream: Upstream, port: int
+) -> None:
+    """The sockets stay, and with them who waits in their queues."""
+    text = lb_config(port, [upstream.port])
+    with Load(port, kept=2, single=2) as load:
+        for number in range(2, 12):
+            running.write_config(text.replace("lb.http.front", f"lb.http.front{number}", 1))
+            running.send(signal.SIGHUP)
+            wait_for_generation(running, number)
+        enough = load.answered + 10
+        wait_until(lambda: load.answered > enough, timeout_s=10, what="more answers")
+    assert load.failures == []
+
+
+def test_an_end_takes_up_nothing_new(running: Trunkline, port: int, held: Held) -> None:
+    running.send(signal.SIGTERM)
+    wait_until(lambda: not is_listening(port), timeout_s=10, what="no more accepting")
+    assert running.reload() == (409, {"detail": "this process is about to end"})
+    status, answer = running.admin("POST", "/upgrade")
+    assert (status, answer) == (409, {"detail": "this process is about to end"})
+    assert isinstance(held.finish(), httpx.Response)
 
 
 def test_an_unsound_file_changes_nothing(running: Trunkline, port: int, get: Get) -> None:

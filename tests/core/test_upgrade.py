@@ -74,6 +74,17 @@ def test_everything_works_with_the_new_process(service: Service, port: int) -> N
     assert is_running(new)
 
 
+def test_files_that_the_new_process_does_not_leave_go(service: Service) -> None:
+    """It has another ready file, and no admin API that commands could ask."""
+    text = service.config_path.read_text().replace('"ready"', '"another"', 1)
+    service.config_path.write_text(text.replace("[admin]", "[admin]\nenabled = false", 1))
+    new = service.upgrade()
+    assert service.process.wait(10) == 0
+    assert (service.directory / "another").read_text() == f"{new}\n"
+    assert not (service.directory / "ready").exists()
+    assert list((service.directory / "state").glob("*.json")) == []
+
+
 def test_by_command(service: Service) -> None:
     done = service.command("upgrade", "--config", str(service.config_path))
     new = service.serving_pid

@@ -68,6 +68,12 @@ def test_a_handover_of_another_version() -> None:
         take_handover({"TRUNKLINE_UPGRADE": '{"version": 2, "else": "unknown"}'})
 
 
+@pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"version": 1}'])
+def test_a_handover_that_makes_no_sense(text: str) -> None:
+    with pytest.raises(OSError, match="TRUNKLINE_UPGRADE makes no sense"):
+        take_handover({"TRUNKLINE_UPGRADE": text})
+
+
 async def test_messages_that_come_in_pieces_and_together() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)

@@ -120,11 +120,7 @@ def haggle(offers: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[b
 
 
 class DemoServers:
-    """All of them, until the `with` block ends.
-
-    Args:
-        ports: Of blue, green, the chat and the shop.
-    """
+    """All of them on their ports, until the `with` block ends."""
 
     def __init__(self, blue: int, green: int, chat: int, shop: int) -> None:
         self._ports = {"blue": blue, "green": green}

@@ -5,9 +5,11 @@ import gzip
 
 import pytest
 
+from testkit.certificates import Authority
 from testkit.grpcserver import H2, GrpcServer
 from testkit.grpcweb import BINARY, TEXT, Body, WebClient, framed, headers, written
 from testkit.site import Program, Site
+from testkit.tls import listener_tls
 
 REFUSAL = "100 %25 gr%C3%BCn%0A"
 SIZES = [0, 1, 2, 3, 4, 5, 1_000, 16_379, 70_000, 1_000_000]
@@ -111,3 +113,19 @@ def test_the_form_that_is_accepted(site: Site) -> None:
             answer = client.call("Echo", b"hello", ("accept", TEXT))
             assert answer.fields["content-type"].startswith(TEXT)
             assert answer.messages == [b"hello"]
+
+
+def test_over_tls(
+    program: Program, server: GrpcServer, authority: Authority, form: tuple[int, str]
+) -> None:
+    """As pages have it in the end, on both sides."""
+    issued = authority.issue("edge", ["127.0.0.1"])
+    pool = f'{H2}\ntls = {{ ca = "{authority.ca}" }}'
+    listener = listener_tls(issued)
+    site = Site([server.tls_port], listener=listener, route="grpc_web = true", pool=pool)
+    program.serve(site)
+    alpn = ["h2"] if form[0] == 2 else ["http/1.1"]
+    with WebClient(site.port, *form, authority.client_context(alpn=alpn)) as client:
+        assert client.call("Echo", PATTERN[:70_000]).messages == [PATTERN[:70_000]]
+        assert client.call("Refuse", b"ABORTED").status == (10, REFUSAL)
+        assert client.call("Break", b"first").messages == [b"first"]

@@ -4,6 +4,7 @@ The codec is the test kit's own: it knows both forms, binary and base64, and is 
 """
 
 import base64
+import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -143,11 +144,16 @@ class WebClient:
         port: On 127.0.0.1.
         version: 1 or 2, of HTTP.
         content_type: What it sends and accepts.
+        trust: For TLS; None = in the clear.
     """
 
-    def __init__(self, port: int, version: int, content_type: str) -> None:
+    def __init__(
+        self, port: int, version: int, content_type: str, trust: ssl.SSLContext | None = None
+    ) -> None:
+        scheme = "http" if trust is None else "https"
         self.http = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}/kit.Calls",
+            base_url=f"{scheme}://127.0.0.1:{port}/kit.Calls",
+            verify=trust or True,
             http1=version == 1,
             http2=version == 2,
             timeout=10,

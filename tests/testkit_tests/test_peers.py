@@ -6,6 +6,7 @@ from pathlib import Path
 from testkit.client import Client
 from testkit.peers import start_haproxy, start_nginx, start_redis
 from testkit.ports import is_listening
+from testkit.waiting import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -16,8 +17,8 @@ def test_haproxy_before_nginx(tmp_path: Path) -> None:
     haproxy, haproxy_port = start_haproxy(tmp_path, nginx_port)
     with nginx, haproxy, Client(haproxy_port) as client:
         assert client.request(GET).body == b"hello"
-    assert not is_listening(nginx_port)
-    assert not is_listening(haproxy_port)
+    for port in (nginx_port, haproxy_port):
+        wait_until(lambda port=port: not is_listening(port), timeout_s=5, what="the end")
 
 
 def test_redis(tmp_path: Path) -> None:

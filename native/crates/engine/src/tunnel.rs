@@ -34,9 +34,12 @@ pub(crate) async fn run(
     let mut up = pin!(carry(client, server, early, &idle, &up_bytes));
     let mut down = pin!(carry(server, client, rest, &idle, &down_bytes));
     let (mut up_over, mut down_over) = (false, false);
-    let result: io::Result<()> = poll_fn(|context| {
+    let result: Result<(), Broken> = poll_fn(|context| {
         if !up_over && let Poll::Ready(result) = up.as_mut().poll(context) {
-            result?;
+            // A server that takes no more may have said why: what it sent before is still passed on.
+            if !matches!(result, Err(Broken::Write(_))) {
+                result?;
+            }
             up_over = true;
         }
         if !down_over && let Poll::Ready(result) = down.as_mut().poll(context) {
@@ -46,8 +49,15 @@ pub(crate) async fn run(
         if up_over && down_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await;
-    let idle = matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+    let idle = result
+        .is_err_and(|Broken::Read(error)| Broken::Write(error) | { error.kind() == io::ErrorKind::TimedOut });
     Carried { up: up_bytes.get(), down: down_bytes.get(), idle }
+}
+
+/// Which end of a direction failed.
+enum Broken {
+    Read(io::Error),
+    Write(io::Error),
 }
 
 struct Idle<'i> {
@@ -55,18 +65,24 @@ struct Idle<'i> {
     idle_ms: u64,
 }
 
-async fn carry(from: &Wire, to: &Wire, first: Block, idle: &Idle<'_>, bytes: &Cell<u64>) -> io::Result<()> {
+async fn carry(
+    from: &Wire,
+    to: &Wire,
+    first: Block,
+    idle: &Idle<'_>,
+    bytes: &Cell<u64>,
+) -> Result<(), Broken> {
     let mut held = Some(first).filter(|block| !block.is_empty());
     loop {
         if let Some(block) = held.take() {
             idle.deadline.arm(clock::now_ms(), idle.idle_ms);
-            to.write_all(block.filled(), idle.deadline).await?;
+            to.write_all(block.filled(), idle.deadline).await.map_err(Broken::Write)?;
             bytes.set(bytes.get() + block.filled().len() as u64);
         }
         // No buffer is held while nothing flows: a hundred thousand quiet WebSockets need none.
-        from.readable(idle.deadline).await?;
+        from.readable(idle.deadline).await.map_err(Broken::Read)?;
         let mut block = Block::ordinary();
-        let count = from.read(block.spare(), idle.deadline).await?;
+        let count = from.read(block.spare(), idle.deadline).await.map_err(Broken::Read)?;
         if count == 0 {
             to.finish();
             return Ok(());

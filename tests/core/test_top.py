@@ -198,7 +198,7 @@ def test_one_table_of_a_running_one(tmp_path: Path, upstream: Upstream, port: in
         lines = [line.split() for line in done.stdout.splitlines()]
         (listener,) = [line for line in lines if line[:1] == ["lb.http.front"]]
         assert listener[1] == f"127.0.0.1:{port}"
-        assert float(listener[-3].rstrip("kM")) > 0
+        assert listener[-3] not in {"-", "0"}
         (server,) = [line for line in lines if line[:1] == [f"127.0.0.1:{upstream.port}"]]
         assert server[1] == "eligible"
         assert "\x1b" not in done.stdout

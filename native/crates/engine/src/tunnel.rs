@@ -49,8 +49,10 @@ pub(crate) async fn run(
         if up_over && down_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await;
-    let idle = result
-        .is_err_and(|Broken::Read(error)| Broken::Write(error) | { error.kind() == io::ErrorKind::TimedOut });
+    let idle = match result {
+        Ok(()) => false,
+        Err(Broken::Read(error) | Broken::Write(error)) => error.kind() == io::ErrorKind::TimedOut,
+    };
     Carried { up: up_bytes.get(), down: down_bytes.get(), idle }
 }
 

@@ -21,6 +21,7 @@ from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
 from trunkline.core.config.problems import ConfigError
 from trunkline.core.discovery.discovery import Discovery
+from trunkline.core.known import Known, known_of, repeat
 from trunkline.core.logs import set_up_logging
 from trunkline.core.native import Engine, PlanError
 from trunkline.core.systemd.notify import Notifier
@@ -63,12 +64,19 @@ class Instance:
         self._feeding: asyncio.Task[None] | None = None
         self._renewal: Renewal | None = None
 
-    async def start(self) -> dict[str, Any]:
+    async def start(self, known: Sequence[Known] = ()) -> dict[str, Any]:
         """Apply the first plan: bind, and serve.
+
+        Args:
+            known: What a process before this one knows of servers; it counts from the first
+                request on.
 
         Raises:
             ConfigError: The engine refuses the plan, or cannot bind a listener.
         """
+        if known:
+            await self._apply(self.loaded, bind=False)
+            repeat(known, self._plan(), self._engine)
         applied = await self._apply(self.loaded)
         await self._care_for_certificates()
         self._feeding = asyncio.create_task(self._feed())
@@ -214,16 +222,25 @@ class Instance:
         given = {name: value for name, value in changes.items() if value is not None}
         log.info("server changed", extra={"pool": pool, "server": server, **given})
 
+    def known(self) -> list[Known]:
+        """What operators and checks have said of servers, for a process that takes over."""
+        return known_of(self._plan(), orjson.loads(self._engine.status()))
+
     def reopen_logs(self) -> None:
         """Open the access log anew, after it was moved away."""
         self._engine.reopen_logs()
 
-    async def stop(self, *, is_replaced: bool = False) -> bool:
-        """Accept nothing more, let requests finish within the grace period, stop.
+    def retire(self) -> None:
+        """Accept nothing more, because another process does on the same sockets.
 
-        Args:
-            is_replaced: Another process accepts on the same sockets: for half of that time idle
-                connections are left to one more request, whose answer ends them.
+        Connections that wait for a request may send one more, whose answer ends them: for half of
+        the grace period, or until `close_idle`.
+        """
+        self._draining = True
+        self._engine.retire()
+
+    async def stop(self) -> bool:
+        """Accept nothing more, let requests finish within the grace period, stop.
 
         Returns:
             Whether all finished.
@@ -234,28 +251,37 @@ class Instance:
         if self._renewal is not None:
             await self._renewal.stop()
         self._discovery.forget_others({})
-        linger_s = self.grace_s / 2 if is_replaced else 0.0
-        return await asyncio.to_thread(self._engine.stop, self.grace_s, linger_s)
+        return await asyncio.to_thread(self._engine.stop, self.grace_s, self.grace_s / 2)
 
     def close_idle(self) -> None:
         """Hurry an end that is under way: connections that wait for a request are closed."""
         self._engine.drain()
 
-    async def _apply(self, loaded: Loaded) -> dict[str, Any]:
+    def _plan(self) -> dict[str, Any]:
+        """As in force, with the servers that are found."""
+        builder = self.loaded.builder
+        plan: dict[str, Any] = orjson.loads(
+            builder.to_json(self._discovery.servers(builder.discover))
+        )
+        return plan
+
+    async def _apply(self, loaded: Loaded, *, bind: bool = True) -> dict[str, Any]:
         """Swap a configuration in, with the servers that are found for it."""
         wanted = loaded.builder.discover
         await self._discovery.follow(wanted, loaded.file.parent)
         self._discovered.clear()
         found = self._discovery.servers(wanted)
-        return await asyncio.to_thread(self._swap, loaded, found)
+        return await asyncio.to_thread(self._swap, loaded, found, bind)
 
-    def _swap(self, loaded: Loaded, found: Mapping[str, Sequence[Server]]) -> dict[str, Any]:
+    def _swap(
+        self, loaded: Loaded, found: Mapping[str, Sequence[Server]], bind: bool
+    ) -> dict[str, Any]:
         try:
             loaded.builder.certificates.ensure()
         except OSError as error:
             # Then the engine says what it thinks of what is there.
             log.error("cannot keep certificates: %s", error)
-        return apply(self._engine, loaded, found=found)
+        return apply(self._engine, loaded, found=found, bind=bind)
 
     async def _care_for_certificates(self) -> None:
         """Obtain what the configuration in force asks issuers for, and forget the rest."""

@@ -28,7 +28,7 @@ from trunkline.core.readyfile import ReadyFile
 from trunkline.core.signals import Signals
 from trunkline.core.systemd.notify import Notifier
 from trunkline.core.upgrade.command import own_command
-from trunkline.core.upgrade.predecessor import Inherited, take_inherited
+from trunkline.core.upgrade.predecessor import Inherited, Legacy, take_inherited
 from trunkline.core.upgrade.upgrader import Estate, Upgrader
 
 log = logging.getLogger("trunkline")
@@ -82,20 +82,21 @@ class _Life:
         self._notifier = Notifier(os.environ)
         self._ready_file = ReadyFile(loaded)
         self._instance = Instance(load, loaded, self._notifier)
-        self._upgrader = Upgrader(self._instance, self._notifier, command, self._ending.set)
+        self._upgrader = Upgrader(self._instance, self._notifier, command, self._replaced)
+        self._admin: AdminServer | None = None
 
     async def run(self) -> int:
         """From the first socket to the last connection; the exit code."""
         signals = Signals(self._instance, self._upgrader, self._ending)
-        admin = await self._begin()
+        await self._begin()
         watchdog = asyncio.create_task(self._notifier.keep_alive())
         await self._ending.wait()
         if signals.stop_asked:
             await self._upgrader.abandon()
         if self._upgrader.successor is None:
-            finished = await self._stop(admin)
+            finished = await self._stop()
         else:
-            finished = await self._step_back(admin)
+            finished = await self._step_back()
         watchdog.cancel()
         if finished:
             log.info("stopped: every request finished")
@@ -103,23 +104,25 @@ class _Life:
         log.warning("stopped: the grace period cut off what was still open")
         return CUT_OFF
 
-    async def _begin(self) -> AdminServer | None:
+    async def _begin(self) -> None:
         settings = self._loaded.config.admin
         # Bound first: what cannot start must not have taken a connection.
         listening = self._admin_socket() if settings.enabled else None
+        predecessor = self._inherited.predecessor
+        legacy = Legacy() if predecessor is None else await predecessor.legacy()
         self._instance.adopt(self._inherited.listeners)
-        applied = await self._instance.start()
+        applied = await self._instance.start(legacy.servers)
         async with _drained_on_failure(self._instance):
             self._inherited.close_listeners()
             self._name_unclaimed()
-            admin = await self._open_admin(listening) if listening else None
+            self._admin = self._open_admin(listening, legacy.token) if listening else None
             self._ready_file.write()
-            if self._inherited.predecessor is not None:
-                await self._inherited.predecessor.take_over()
-        self._upgrader.estate = self._estate(listening, admin)
+            if predecessor is not None:
+                await predecessor.take_over()
+        self._upgrader.estate = self._estate(listening, self._admin)
         self._notifier.ready(self._instance.summary)
-        log.info("serving", extra={**applied, "admin": admin.running.url if admin else "off"})
-        return admin
+        url = self._admin.running.url if self._admin else "off"
+        log.info("serving", extra={**applied, "admin": url})
 
     def _admin_socket(self) -> socket.socket:
         address = self._loaded.config.admin.listen
@@ -136,10 +139,8 @@ class _Life:
         for address in self._instance.release_unclaimed():
             log.log(level, "no listener is on %s: the socket that was given is closed", address)
 
-    async def _open_admin(self, listening: socket.socket) -> AdminServer:
-        predecessor = self._inherited.predecessor
-        known = await predecessor.token() if predecessor is not None else None
-        token = choose_token(self._loaded, known)
+    def _open_admin(self, listening: socket.socket, known_token: str | None) -> AdminServer:
+        token = choose_token(self._loaded, known_token)
         return open_admin(self._instance, listening, token, self._upgrader.upgrade)
 
     def _estate(self, listening: socket.socket | None, admin: AdminServer | None) -> Estate:
@@ -153,22 +154,29 @@ class _Life:
 
         return Estate(listening, admin.running.token if admin else None, reclaim)
 
-    async def _stop(self, admin: AdminServer | None) -> bool:
+    def _replaced(self) -> None:
+        # At once: whoever learns of the upgrade and connects again is to meet the new process.
+        self._instance.retire()
+        if self._admin is not None:
+            self._admin.stop_accepting()
+        self._ending.set()
+
+    async def _stop(self) -> bool:
         """The service ends."""
         self._notifier.stopping("draining")
         self._ready_file.remove()
         finished = await self._instance.stop()
-        if admin is not None:
-            admin.forget_word()
-            await admin.stop()
+        if self._admin is not None:
+            self._admin.forget_word()
+            await self._admin.stop()
         return finished
 
-    async def _step_back(self, admin: AdminServer | None) -> bool:
+    async def _step_back(self) -> bool:
         """Another process is the service: its admin API answers, and the files are its own."""
-        stopping = self._instance.stop(is_replaced=True)
-        if admin is None:
+        stopping = self._instance.stop()
+        if self._admin is None:
             return await stopping
-        finished, _ = await asyncio.gather(stopping, admin.stop())
+        finished, _ = await asyncio.gather(stopping, self._admin.stop())
         return finished
 
 

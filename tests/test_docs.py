@@ -44,6 +44,19 @@ REASONS = {
 OF_RESPONSES = {"bad_status_line": "502"}
 # The page calls a failure that comes too late for an answer "cut", unless the response was whole.
 CUT = ("cut", "0")
+# Reasons of connections and streams, which have no status.
+OF_CONNECTIONS = {
+    "tls/src/error.rs": r'"(tls_\w+)"',
+    "proxyproto/src/error.rs": r'"(proxy_\w+)"',
+    "engine/src/greet.rs": r'"((?:tls|proxy)_\w+)"',
+    "engine/src/acceptor.rs": r'"(accept_\w+)"',
+    "engine/src/upstream.rs": r'"(upstream_\w+)"',
+    "grpc/src/error.rs": r'=> "(grpc_(?!health)\w+)"',
+    "http2/src/kind.rs": r' = "([a-z]\w+)",\n',
+    "http2/src/connection/floods.rs": r'= "(\w+_flood)"',
+}
+# Said of servers, under the names of requests; or a mistake of our own.
+NOT_OF_CLIENTS = {"tls_bad_server_certificate", "tls_bad_server_name", "tls_not_open"}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -123,6 +136,14 @@ def test_every_reason_is_described_with_its_status(reason: str, status: str) -> 
     row = re.compile(rf"^\|[^|]*`{reason}`[^|]*\| (\w+) \|", re.MULTILINE)
     described = set(row.findall(_page("failures")))
     assert described & (set(CUT) if expected == {"0"} else expected)
+
+
+@pytest.mark.parametrize(("file", "pattern"), OF_CONNECTIONS.items())
+def test_every_reason_of_a_connection_is_described(file: str, pattern: str) -> None:
+    reasons = re.findall(pattern, (CRATES / file).read_text())
+    assert reasons
+    described = set(re.findall(r"`(\w+)`", _page("failures")))
+    assert set(reasons) - described - NOT_OF_CLIENTS == set()
 
 
 def _page(name: str) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import uvicorn
 
 from trunkline.core import state
-from trunkline.core.admin.app import Upgrade, make_app
+from trunkline.core.admin.actions import Upgrade
+from trunkline.core.admin.app import make_app
 from trunkline.core.config.load import Loaded, read_token
 from trunkline.core.config.values import Address
 from trunkline.core.instance import Instance, relative_to_config
@@ -70,6 +71,12 @@ class AdminServer:
         """Remove the state file, unless another process has written it since."""
         state.forget(self.running)
 
+    def stop_accepting(self) -> None:
+        """Leave new connections to another process that holds the socket too."""
+        if self._server.started:
+            for server in self._server.servers:
+                server.close()
+
     async def stop(self) -> None:
         """Finish open requests."""
         self._server.should_exit = True
@@ -122,8 +129,10 @@ def _inherited_socket(configured: Address | None, inherited: Inherited) -> socke
         if _is_at(inherited.admin, configured or Address(DEFAULT_ADDRESS.host, 0)):
             return inherited.admin
         inherited.admin.close()
+    wanted = configured or DEFAULT_ADDRESS
     for given in inherited.listeners:
-        if _is_at(given, configured or DEFAULT_ADDRESS):
+        # Any port will do for us, but then the socket is somebody else's.
+        if wanted.port and _is_at(given, wanted):
             inherited.listeners.remove(given)
             return given
     return None

@@ -17,6 +17,8 @@ from trunkline.core.role import Role
 
 # Between the outcome of an upgrade and its answer.
 _ANSWER_S = 10.0
+# There may be hundreds; `GET /errors` of the admin API has them all.
+_ERRORS_SHOWN = 20
 
 
 def reload(config: Path | None) -> int:
@@ -118,6 +120,7 @@ def _refused(refused: RefusedError, conclusion: str) -> int:
 
 def _show_status(answer: dict[str, Any]) -> None:
     screen = output.console()
+    answer["recent_errors"] = answer["recent_errors"][:_ERRORS_SHOWN]
     for title, value in answer.items():
         if title == "pools":
             for pool in value:

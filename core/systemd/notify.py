@@ -55,15 +55,16 @@ class Notifier:
     async def keep_alive(self) -> None:
         """Prove that the event loop runs, twice in each period of the watchdog, if there is one."""
         while self._watchdog_s is not None:
-            self._send("WATCHDOG=1")
+            # One that is lost is followed by another before the period is over.
+            self._send("WATCHDOG=1", patience_s=0)
             await asyncio.sleep(self._watchdog_s / 2)
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, patience_s: float = _SEND_TIMEOUT_S) -> None:
         if self._address is None:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.settimeout(_SEND_TIMEOUT_S)
+                sender.settimeout(patience_s)
                 sender.sendto(message.encode(), self._address)
         except OSError as error:
             log.warning("the service manager does not listen: %s", error)

@@ -3,7 +3,7 @@
 The environment variable `TRUNKLINE_UPGRADE` tells the new process which of its descriptors are
 what. Everything else goes over a socket pair, one JSON object a line:
 
-    old → new   {"token": …}      the admin token, if there is one
+    old → new   {"token": …, "servers": […]}   the admin token, and what is known of servers
     new → old   {"ready": true}   or {"error": …, "problems": […]} and the end of the process
     old → new   {"serve": true}   the new process is the service from now on; or false, and SIGTERM
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trunkline.core.config.problems import ConfigError
+from trunkline.core.known import Known
 from trunkline.core.systemd.activation import take_sockets
 from trunkline.core.upgrade.handover import Channel, encode, take_handover
 
@@ -23,10 +24,10 @@ class Predecessor:
         self._end = end
         self._channel = Channel(end)
 
-    async def token(self) -> str | None:
-        """The admin token that its clients know."""
+    async def legacy(self) -> "Legacy":
+        """What it knows; to be asked first."""
         message = await self._channel.receive()
-        return None if message is None else message["token"]
+        return Legacy() if message is None else Legacy(message["token"], message["servers"])
 
     async def take_over(self) -> None:
         """Say that this process can serve; return when it is the service.
@@ -61,6 +62,19 @@ class Predecessor:
         # The old process may have gone: then there is nobody to tell.
         with contextlib.suppress(OSError), self._end:
             self._end.sendall(encode(told))
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What a process knows that its successor cannot know.
+
+    Attributes:
+        token: The admin token that its clients use.
+        servers: What operators and checks have said of servers.
+    """
+
+    token: str | None = None
+    servers: list[Known] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class Upgrader:
     ) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                await channel.send({"token": estate.token})
+                await channel.send({"token": estate.token, "servers": self._instance.known()})
                 answer = await channel.receive()
         except TimeoutError as error:
             raise UpgradeError(f"process {child.pid} was not ready in {timeout_s:g} s") from error

@@ -75,7 +75,7 @@ class Site:
         pools += [("mortal", [server.port for server in self.mortal], algorithm, check)]
         if self.with_grpc:
             for name, servers in (("calls", self.immortal), ("mortal_calls", self.mortal)):
-                more = f'protocol = "http2"\n{check}'
+                more = f'protocol = "h2"\n{check}'
                 pools += [(name, [server.grpc_port for server in servers], algorithm, more)]
         return "".join(_pool(*pool) for pool in pools)
 

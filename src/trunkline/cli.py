@@ -117,6 +117,18 @@ def status(config: Running = None, json: Json = False) -> None:
     raise typer.Exit(remote.status(config, as_json=json))
 
 
+@app.command()
+def top(
+    config: Running = None,
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 1,
+    once: Annotated[bool, typer.Option("--once", help="One table, then end.")] = False,
+) -> None:
+    """Show what a running trunkline does: rates, latencies, servers, last failures."""
+    from trunkline.core.commands import top as commands
+
+    raise typer.Exit(commands.top(config, interval_s=interval, once=once))
+
+
 @explain_app.command("http")
 def explain_http(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
@@ -170,10 +182,11 @@ def version(json: Json = False) -> None:
 @app.command()
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Look at its ports too.")
+        Path | None, typer.Option("--config", "-c", help="Look at what this file needs.")
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Say what on this host would stop trunkline, and how to mend it."""
+    """Say what on this host would stop or slow trunkline, why, and how to mend it."""
     from trunkline.core.commands import doctor as commands
 
-    raise typer.Exit(commands.doctor(config, load_roles()))
+    raise typer.Exit(commands.doctor(config, load_roles(), as_json=json))

@@ -124,11 +124,6 @@ def with_tidy_host(found: Lines) -> Lines:
     ]
 
 
-def with_earlier_trailer(request: Forwarded) -> Forwarded:
-    """The last one of the request before it comes first."""
-    return replace(request, fields=[*request.trailers_before[-1:], *request.fields])
-
-
 # --- the table ---
 
 # What IANA's registry of methods has, as far as the requests here use it; two more of llhttp.
@@ -186,12 +181,6 @@ QUIRKS = [
     Quirk("gunicorn", "wants methods of 3 to 20 bytes", method("..?|.{21,}"), refused),
     Quirk("gunicorn", "takes no a to z in methods", method(".*[a-z].*"), refused),
     Quirk("aiohttp", "knows llhttp's methods only", method(f"(?!({KNOWN_TO_LLHTTP})$).*"), refused),
-    Quirk(
-        "aiohttp",
-        "its fault (3.14): gives a last trailer to the next request of the connection",
-        always,
-        with_earlier_trailer,
-    ),
     Quirk("granian", "hyper takes no < > ` in a target", target("[<>`]"), refused),
     Quirk("granian", "hyper takes 100 lines", lambda request: len(request.fields) > 100, refused),
 ]

@@ -48,7 +48,7 @@ ROWS = [
         chunked(b"5\r\nhello\r\n0\r\nX-Hop: 1\r\nX-Stay: 2\r\n\r\n").replace(
             b"\r\n\r\n", b"\r\nConnection: X-Hop\r\n\r\n", 1
         ),
-        server_gets=("X-Stay: 2",),
+        server_body=b"5\r\nhello\r\n0\r\nX-Stay: 2\r\n\r\n",
         server_lacks=("X-Hop", "Connection"),
     ),
     Row(
@@ -87,6 +87,14 @@ ROWS = [
         _asking(b"OPTIONS", b"Max-Forwards: 0"),
         statuses=(ANY_FINAL,),
         forwarded=0,
+    ),
+    Row(
+        "9110 §9.3.7",
+        "OPTIONS that is answered here says what is allowed",
+        _asking(b"OPTIONS", b"Max-Forwards: 0"),
+        forwarded=0,
+        client_gets=("Allow: GET, OPTIONS", "Content-Length: 0"),
+        listener="methods",
     ),
     Row(
         "9110 §7.6.2",
@@ -214,6 +222,18 @@ ROWS = [
         answers=sized(*UPGRADE, status_line=b"HTTP/1.1 426 Upgrade Required"),
         statuses=(426,),
         client_gets=("Upgrade: chat", "Connection: upgrade"),
+    ),
+    Row(
+        "9110 §7.8",
+        "no advice to upgrade to what is not offered on",
+        answers=sized(b"Connection: Upgrade", b"Upgrade: h2,h2c"),
+        client_lacks=("Upgrade", "Connection"),
+    ),
+    Row(
+        "9110 §7.8",
+        "advice that Connection does not name is not meant for the next hop",
+        answers=sized(b"Upgrade: chat"),
+        client_lacks=("Upgrade", "Connection"),
     ),
     Row(
         "9110 §7.8",

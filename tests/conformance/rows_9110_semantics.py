@@ -267,7 +267,7 @@ ROWS = [
         post(body=b""),
         statuses=(405,),
         forwarded=0,
-        client_gets=("Allow: GET",),
+        client_gets=("Allow: GET, OPTIONS",),
         listener="methods",
     ),
 ]

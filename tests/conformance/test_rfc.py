@@ -49,7 +49,7 @@ LISTENERS = {
     "retrying": '[{ pool = "app", retry.attempts = 3 }]',
     "tunnels": '[{ pool = "app", methods = ["CONNECT"], retry.attempts = 1 }, { pool = "app" }]',
     "hosts": '[{ pool = "app", host = "other.test" }]',
-    "methods": '[{ pool = "app", methods = ["GET"] }]',
+    "methods": '[{ pool = "app", methods = ["GET", "OPTIONS"] }]',
 }
 
 

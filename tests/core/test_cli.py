@@ -72,7 +72,9 @@ def test_version_is_quick_to_import() -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     text = run("--help").stdout
-    for command in ("up", "lb", "gateway", "check", "reload", "status", "explain", "doctor"):
+    for command in ("up", "lb", "gateway", "check", "reload", "upgrade", "status", "top"):
+        assert command in text
+    for command in ("explain", "doctor", "schema", "version"):
         assert command in text
 
 
@@ -147,7 +149,10 @@ def test_schema(run: Run) -> None:
     assert json.loads(run("schema").stdout)["title"] == "trunkline configuration"
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["reload"], ["explain", "http", "GET", "/"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["reload"], ["upgrade"], ["top", "--once"], ["explain", "http", "GET", "/"]],
+)
 def test_nobody_runs(run: Run, config: Path, arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 3
@@ -249,12 +254,11 @@ def test_explain_offline_for_no_listener(run: Run, config: Path) -> None:
 
 
 def test_doctor(run: Run, running: Trunkline) -> None:
+    """What it finds in detail stands in test_doctor.py."""
     done = run("doctor", "--config", str(running.config_path))
-    assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert f"ok    native module: {trunkline.__version__}" in lines
-    taken = next(line for line in lines if "Address already in use" in line)
-    assert taken.startswith("look  listen 127.0.0.1:")
+    assert done.returncode == any(line.startswith("look ") for line in lines)
     assert any("open files" in line for line in lines)
 
 

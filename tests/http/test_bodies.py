@@ -146,6 +146,20 @@ def test_trailers_that_must_not_come_late_are_left_out(
     assert dechunk(parts(upstream.requests[0])[1])[1] == b"X-Sum: 1\r\n\r\n"
 
 
+def test_a_connection_over_which_trailers_went_is_not_used_again(
+    client: Client, upstream: Upstream
+) -> None:
+    body = b"5\r\nhello\r\n0\r\n%s\r\n"
+    for trailers, connections in (
+        (b"", 1),
+        (b"Trailer: none\r\n", 1),
+        (b"X-Sum: 1\r\n", 1),
+        (b"", 2),
+    ):
+        assert client.request(chunked(body % trailers)).status == 200
+        assert upstream.connection_count == connections
+
+
 def test_trailers_bring_no_removed_field_back(ports: dict[str, int], upstream: Upstream) -> None:
     """RFC 9110 §6.5.1: a server may merge them into the headers."""
     with Client(ports["strict"]) as client:

@@ -128,7 +128,7 @@ def test_hop_by_hop_response_fields_end_here(client: Client, upstream: Upstream)
     fields = ["Connection: X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "Proxy-Authenticate: x"]
     upstream.script(answer(response(b"ok", "200 OK", *fields, "X-Stay: 2")))
     reply = client.request(get())
-    assert reply.fields == [("x-stay", "2"), ("content-length", "2")]
+    assert [name for name, _ in reply.fields] == ["x-stay", "date", "content-length"]
 
 
 def test_end_to_end_response_fields_pass_in_order(client: Client, upstream: Upstream) -> None:

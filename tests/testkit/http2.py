@@ -103,7 +103,7 @@ class Endpoint:
         self.output = bytearray(preface)
         self.messages: dict[int, Message] = {}
         self.peer_settings: dict[int, int] = {}
-        self.goaway: GoAwayFrame | None = None
+        self.goaways: list[GoAwayFrame] = []
         self.pongs = 0
         self.held: set[int] = set()
         """Streams whose window is not given back as data comes; 0 = the connection."""
@@ -113,6 +113,11 @@ class Endpoint:
         self._block: tuple[HeadersFrame, bytearray] | None = None
         self._windows = {0: _WINDOW_BYTES}
         self.send(SettingsFrame(settings=dict(settings or {})))
+
+    @property
+    def goaway(self) -> GoAwayFrame | None:
+        """The last that has come."""
+        return self.goaways[-1] if self.goaways else None
 
     # --- sending ---
 
@@ -189,7 +194,7 @@ class Endpoint:
             case PingFrame():
                 self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
             case GoAwayFrame():
-                self.goaway = frame
+                self.goaways.append(frame)
             case WindowUpdateFrame():
                 before = self._windows.get(frame.stream_id, self._initial_window)
                 self._windows[frame.stream_id] = before + frame.window_increment

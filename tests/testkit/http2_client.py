@@ -88,10 +88,14 @@ class Http2Client:
         number, self._next_stream = self._next_stream, self._next_stream + 2
         return number
 
+    def head(self, method: str = "GET", path: str = "/", *more: tuple[str, str]) -> Fields:
+        """The fields of a request, with the scheme of this connection."""
+        return head(method, path, *more, scheme=self._scheme)
+
     def open(self, fields: Fields | None = None, *, end: bool = True) -> int:
         """Send the head of a request; the number of its stream."""
         stream = self.next_stream()
-        self.endpoint.send_head(stream, fields or head(scheme=self._scheme), end=end)
+        self.endpoint.send_head(stream, fields or self.head(), end=end)
         self.flush()
         return stream
 
@@ -145,6 +149,13 @@ class Http2Client:
         message = self.message(stream)
         self.run_until(lambda: message.is_over)
         return message
+
+    def reset_code(self, stream: int) -> int:
+        """The code of RST_STREAM, once it is here, be it behind a whole response."""
+        message = self.message(stream)
+        self.run_until(lambda: message.reset is not None)
+        assert message.reset is not None
+        return message.reset
 
     def request(self, fields: Fields | None = None, body: bytes | None = None) -> Message:
         """Send a request and read the response."""

@@ -24,6 +24,7 @@ class Process:
         name: Names the output file and the errors.
         environment: Added to the environment of this process.
         cores: CPU cores to bind it to; all when None.
+        pass_fds: Descriptors that it inherits, under the same numbers.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Process:
         name: str,
         environment: Mapping[str, str] | None = None,
         cores: set[int] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.output_path = directory / f"{name}.out"
@@ -45,6 +47,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=pass_fds,
             )
 
     @property

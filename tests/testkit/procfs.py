@@ -52,3 +52,11 @@ def pin(pid: int, cores: set[int]) -> None:
     """Bind every present thread of the process to these cores; later threads inherit it."""
     for thread_id in thread_ids(pid):
         os.sched_setaffinity(thread_id, cores)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that only waits to be collected has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -46,7 +46,6 @@ class Forwarded:
         fields: Name and value of each line.
         body: Without framing, as Latin-1.
         trailers: As ``fields``.
-        trailers_before: Of the request before it on the same connection.
     """
 
     method: str
@@ -54,7 +53,6 @@ class Forwarded:
     fields: list[tuple[str, str]]
     body: str
     trailers: list[tuple[str, str]]
-    trailers_before: list[tuple[str, str]]
 
     def values(self, name: str) -> list[str]:
         """All values of a field."""
@@ -76,13 +74,10 @@ def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def all_forwarded(requests: Iterable[bytes]) -> list[Forwarded]:
     """Parse what the kit's upstream has recorded: a well-formed request each."""
-    parsed: list[Forwarded] = []
-    for raw in requests:
-        parsed.append(_forwarded(raw, parsed[-1].trailers if parsed else []))
-    return parsed
+    return [_forwarded(raw) for raw in requests]
 
 
-def _forwarded(raw: bytes, trailers_before: list[tuple[str, str]]) -> Forwarded:
+def _forwarded(raw: bytes) -> Forwarded:
     head, _, body = raw.decode("latin-1").partition("\r\n\r\n")
     request_line, *lines = head.split("\r\n")
     method, target, _ = request_line.split(" ")
@@ -90,7 +85,7 @@ def _forwarded(raw: bytes, trailers_before: list[tuple[str, str]]) -> Forwarded:
     trailers: list[tuple[str, str]] = []
     if ("Transfer-Encoding", "chunked") in fields:
         body, trailers = _dechunked(body)
-    return Forwarded(method, target, fields, body, trailers, trailers_before)
+    return Forwarded(method, target, fields, body, trailers)
 
 
 def _pairs(lines: Iterable[str]) -> list[tuple[str, str]]:

@@ -117,6 +117,22 @@ class Program:
         listener = f"lb.http.{site.name}"
         return self.trunkline.metric("trunkline_failures_total", listener=listener, **reason)
 
+    def wait_for_failures(self, site: Site, reason: str, count: int = 1) -> None:
+        """Wait until so many exchanges or connections have failed for this reason.
+
+        Clients hear of a failure before it is counted.
+
+        Raises:
+            TimeoutError: If there were not so many.
+            AssertionError: If there were others, or more.
+        """
+        wait_until(
+            lambda: self.failures(site, reason=reason) >= count,
+            timeout_s=5,
+            what=f"{count} times {reason}",
+        )
+        assert self.failures(site) == self.failures(site, reason=reason) == count
+
     def log(self, site: Site, at_least: int = 1) -> list[dict[str, Any]]:
         """The site's lines of the access log, once there are so many.
 

@@ -23,6 +23,8 @@ def close(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+# As long as the kernel allows: a flood of connections is the proxy's affair, not this listener's.
+_BACKLOG = 4_096
 # asyncio takes three turns of the loop from accept to telling the server, and some to close.
 TURNS_TO_ACCEPT = 10
 
@@ -54,7 +56,7 @@ class Listener:
         """Accept connections; nothing happens if it already does."""
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._accept, "127.0.0.1", self.port, ssl=self._tls
+                self._accept, "127.0.0.1", self.port, ssl=self._tls, backlog=_BACKLOG
             )
             self.port = self._server.sockets[0].getsockname()[1]
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,7 +59,10 @@ class Trunkline:
         config: TOML without ``[runtime]``, ``[admin]`` and ``[access_log]``.
         threads: Worker threads.
         grace: How long requests may take to finish at the end.
+        command: What to run instead of ``python -m trunkline``.
         command_prefix: Put before the command, e.g. ``["prlimit", "--nofile=64"]``.
+        environment: Added to that of the tests.
+        pass_fds: Descriptors that it inherits.
     """
 
     def __init__(
@@ -69,18 +72,21 @@ class Trunkline:
         *,
         threads: int = 1,
         grace: str = "2s",
+        command: Sequence[str] = (sys.executable, "-m", "trunkline"),
         command_prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.directory = directory
         self.config_path = directory / "trunkline.toml"
         self._added = _ADDED.format(threads=threads, grace=grace)
         self.write_config(config)
-        command = [sys.executable, "-m", "trunkline", "up", "--config", str(self.config_path)]
         self.process = Process(
-            [*command_prefix, *command],
+            [*command_prefix, *command, "up", "--config", str(self.config_path)],
             directory=directory,
             name="trunkline",
-            environment={"TRUNKLINE_STATE_DIR": str(directory / "state")},
+            environment={"TRUNKLINE_STATE_DIR": str(directory / "state"), **(environment or {})},
+            pass_fds=pass_fds,
         ).wait_ready((directory / "ready").exists)
         (state_path,) = (directory / "state").glob("*.json")
         self._admin_url: str = json.loads(state_path.read_text())["url"]

@@ -36,14 +36,6 @@ def site(program: Program, upstream: Upstream, certificate: Issued) -> Site:
     return site
 
 
-def counted(program: Program, site: Site, reason: str, count: int = 1) -> None:
-    """These are the only failures."""
-    wait_until(
-        lambda: program.failures(site, reason=reason) == count, timeout_s=5, what=f"{reason}"
-    )
-    assert program.failures(site) == count
-
-
 @pytest.mark.parametrize(
     "said",
     [GET, GET.replace(b"GET", b"OPTIONS"), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"G"],
@@ -59,7 +51,7 @@ def test_plain_http_on_a_tls_port(
         assert answer.value("Connection") == "close"
         client.half_close()
         assert client.is_closed()
-    counted(program, site, "tls_plain_http")
+    program.wait_for_failures(site, "tls_plain_http")
     assert upstream.connection_count == 0
 
 
@@ -70,7 +62,7 @@ def test_a_long_plain_request_is_answered_too(program: Program, site: Site) -> N
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
         )
         assert client.read_response().status == 400
-    counted(program, site, "tls_plain_http")
+    program.wait_for_failures(site, "tls_plain_http")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -79,7 +71,7 @@ def test_tls_on_a_plain_port(program: Program, upstream: Upstream, version: ssl.
     program.serve(site)
     with pytest.raises(ssl.SSLError, match=r"(?i)unexpected.message"):
         site.secure(trusting(only=version))
-    counted(program, site, "tls_on_plain_port")
+    program.wait_for_failures(site, "tls_on_plain_port")
     assert site.get().status == 200
 
 
@@ -94,7 +86,7 @@ def test_garbage(program: Program, site: Site, said: bytes) -> None:
         client.send(said)
         # alert(21), version 3.1, 2 bytes: fatal(2).
         assert client.read_until_close()[:6] == b"\x15\x03\x01\x00\x02\x02"
-    counted(program, site, "tls_not_tls")
+    program.wait_for_failures(site, "tls_not_tls")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +104,7 @@ def test_broken_handshakes(program: Program, site: Site, said: bytes) -> None:
     with site.client() as client:
         client.send(said)
         assert client.read_until_close().startswith(b"\x15\x03")
-    counted(program, site, "tls_handshake_failed")
+    program.wait_for_failures(site, "tls_handshake_failed")
 
 
 def test_hello_without_end(program: Program, site: Site) -> None:
@@ -134,7 +126,7 @@ def test_a_handshake_that_stops(program: Program, site: Site, said: bytes) -> No
     with site.client() as client:
         client.send(said)
         assert client.is_closed()
-    counted(program, site, "tls_handshake_timeout")
+    program.wait_for_failures(site, "tls_handshake_timeout")
 
 
 def test_a_handshake_that_trickles(program: Program, site: Site) -> None:
@@ -144,7 +136,7 @@ def test_a_handshake_that_trickles(program: Program, site: Site) -> None:
         while not select.select([client.socket], [], [], PACE_S)[0]:
             client.send(b"x")
         assert client.is_closed()
-    counted(program, site, "tls_handshake_timeout")
+    program.wait_for_failures(site, "tls_handshake_timeout")
 
 
 def test_a_client_that_says_nothing(program: Program, site: Site) -> None:
@@ -166,14 +158,14 @@ def test_a_client_that_thinks_better_of_it(program: Program, site: Site, leave: 
     client.send(HELLO_START)
     assert callable(leave)
     leave(client)
-    counted(program, site, "tls_client_gone")
+    program.wait_for_failures(site, "tls_client_gone")
 
 
 def test_a_client_that_does_not_believe_us(program: Program, site: Site, stranger: object) -> None:
     """It says so in an alert."""
     with pytest.raises(ssl.SSLCertVerificationError):
         site.secure(ssl.create_default_context())
-    counted(program, site, "tls_peer_alert")
+    program.wait_for_failures(site, "tls_peer_alert")
 
 
 def test_a_broken_record(program: Program, site: Site, trust: ssl.SSLContext) -> None:

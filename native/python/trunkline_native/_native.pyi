@@ -760,6 +760,8 @@ class Engine:
         Raises:
             ValueError: That is no such JSON, or something is no certificate or key; all stays as it was then.
         """
+    def set_unhealthy(self, pool: str, server: str, detail: str) -> bool:
+        """Takes a server for down until its checks say otherwise; false if there is none of that name, or it is not checked."""
     def listeners_ready(self) -> bool:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:
@@ -779,9 +781,10 @@ class Engine:
         """Numbers of the listening sockets, to hand to another process. They are open until the next plan, drain or stop."""
     def drain(self) -> None:
         """Stops accepting; idle connections close, the others after their present request."""
+    def retire(self) -> None:
+        """Stops accepting, because another process does on the same sockets; idle connections stay for one more request."""
     def stop(self, grace_seconds: float, linger_seconds: float = 0.0) -> bool:
         """Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
 
-        Within the first `linger_seconds`, which is for a process whose sockets another one has taken over, idle connections
-        stay open for one more request.
+        What has retired does so for `linger_seconds` before it drains.
         """

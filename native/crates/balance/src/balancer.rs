@@ -76,6 +76,14 @@ impl Balancer {
         panicking.find_map(|tier| tier.pick(&request, key, random, true))
     }
 
+    /// Whether a request may go to that server of the list, whatever the algorithm would choose and whichever priority serves: for
+    /// sessions that stay where they began.
+    pub fn admits(&self, index: usize, now_ns: u64, tried: &[usize]) -> bool {
+        let request = Request { settings: &self.settings, now_ns, tried };
+        let threshold = self.settings.panic_threshold;
+        self.tiers.iter().any(|tier| tier.admits(index, &request, tier.panics(threshold, now_ns)))
+    }
+
     /// Each server's standing, in the order of [`Balancer::servers`]: chosen from, or why not.
     pub fn explain(&self, now_ns: u64) -> Vec<Standing> {
         let mut standings = vec![Standing::Standby; self.servers.len()];

@@ -98,6 +98,12 @@ impl Tier {
         self.picker.pick(&screen, key, random).map(|position| self.indices[position])
     }
 
+    /// Whether the server of the caller's index is one of these, and eligible.
+    pub(crate) fn admits(&self, index: usize, request: &Request, ignore_health: bool) -> bool {
+        let screen = Screen { servers: &self.servers, indices: &self.indices, request, ignore_health };
+        self.indices.iter().position(|known| *known == index).is_some_and(|position| screen.admits(position))
+    }
+
     /// Whether anyone is eligible while health counts.
     pub(crate) fn has_sound_server(&self, request: &Request) -> bool {
         Screen { servers: &self.servers, indices: &self.indices, request, ignore_health: false }.admits_any()

@@ -236,3 +236,26 @@ fn what_cannot_work_is_refused() {
     assert!(matches!(Balancer::new(maglev, servers(&[(1, 0)]), 0), Err(Error::Ring(_))));
     assert!("fastest".parse::<Algorithm>().is_err());
 }
+
+#[test]
+fn a_server_that_is_wished_for_has_to_be_eligible() {
+    let balancer = Balancer::new(plain(), servers(&[(1, 0), (1, 0), (1, 1), (0, 0)]), 3).unwrap();
+    let admitted =
+        |tried: &[usize]| (0..5).filter(|index| balancer.admits(*index, 10, tried)).collect::<Vec<_>>();
+    assert_eq!(admitted(&[]), [0, 1, 2], "a backup, too: sessions that went there stay");
+    assert_eq!(admitted(&[1]), [0, 2]);
+    let all = balancer.servers();
+    all[0].set_draining(true);
+    all[1].set_healthy(false, 5);
+    all[2].set_max_active(1);
+    all[2].begin();
+    assert_eq!(admitted(&[]), []);
+}
+
+#[test]
+fn in_a_panic_health_is_no_reason_to_move() {
+    let settings = Settings { panic_threshold: 0.6, ..plain() };
+    let balancer = Balancer::new(settings, servers(&[(1, 0), (1, 0)]), 3).unwrap();
+    balancer.servers()[1].set_healthy(false, 5);
+    assert!(balancer.admits(1, 10, &[]));
+}

@@ -82,9 +82,10 @@ impl Acceptors {
         }
     }
 
-    /// Dropping its sender ends an acceptor, too.
-    pub(crate) fn close_all(&mut self) {
-        self.open.clear();
+    pub(crate) fn close_all(&mut self, released: &Released) {
+        for (_, _, close) in self.open.drain(..) {
+            let _ = close.send(released.clone());
+        }
     }
 }
 

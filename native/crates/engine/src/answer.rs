@@ -6,6 +6,8 @@ use trunkline_http::{Version, encode};
 
 use crate::block::{Block, Text};
 use crate::client::{Client, Next};
+use crate::clock;
+use crate::date;
 use crate::exchange::{Answered, Exchange, Refused};
 use crate::failure::{Failure, Side};
 use crate::grpc::Call;
@@ -35,11 +37,7 @@ impl Client {
         let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (out, response_bytes) =
-            self.compose_failure(failure, close, is_head, facts.call, filters, |out| {
-                if let Some(allow) = &allow {
-                    encode::header(out, "Allow", allow.as_bytes());
-                }
-            });
+            self.compose_failure(failure, close, is_head, facts.call, filters, |out| allow_line(out, allow));
         let tally = Tally { status: failure.status, response_bytes, detail, ..Tally::failed(failure) };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)
@@ -52,7 +50,7 @@ impl Client {
         block: &Block,
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {
-        let Answered { refusal, facts, route, reusable, is_head } = answered;
+        let Answered { refusal, facts, route, allow, reusable, is_head } = answered;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (status, reason) = (refusal.status, refusal.reason.as_str());
         let mut body = Text::take();
@@ -61,7 +59,7 @@ impl Client {
         let call = facts.call.filter(|_| failure.is_some());
         let content_type = refusal.content_type();
         let own = Own { status, reason, close, is_head, call, content_type, body: &body };
-        let (out, response_bytes) = self.compose(&own, filters, |_| ());
+        let (out, response_bytes) = self.compose(&own, filters, |out| allow_line(out, allow));
         let tally = Tally { status, failure, response_bytes, ..Tally::default() };
         self.settle(&facts, Some(block), route, &tally, Some(filters));
         next_after(self.write_own(&out, response_bytes).await, close, reusable)
@@ -117,7 +115,7 @@ impl Client {
         let status = if own.call.is_some() { 200 } else { own.status };
         encode::status_line(&mut out, Version::Http11, status, phrase(status).as_bytes());
         // RFC 9110 §6.6.1: whoever answers itself and has a clock says when.
-        encode::header(&mut out, "Date", httpdate::fmt_http_date(std::time::SystemTime::now()).as_bytes());
+        date::write(&mut out, clock::now_ns());
         if own.close {
             out.extend_from_slice(b"Connection: close\r\n");
         }
@@ -152,6 +150,12 @@ impl Client {
     }
 }
 
+fn allow_line(out: &mut Vec<u8>, allow: Option<String>) {
+    if let Some(methods) = allow {
+        encode::header(out, "Allow", methods.as_bytes());
+    }
+}
+
 /// Whose fault a filter's answer is. That of what the configuration wants answered is nobody's.
 fn side_of(reason: trunkline_filter::Reason) -> Option<Side> {
     match reason {
@@ -174,14 +178,21 @@ pub(crate) fn next_after(written: io::Result<()>, close: bool, reusable: bool) -
     }
 }
 
-/// Reason phrases of the statuses that the gateway answers with itself (RFC 9110 §15).
-fn phrase(status: u16) -> &'static str {
+/// Reason phrases (RFC 9110 §15).
+pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
@@ -189,11 +200,20 @@ fn phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
+        409 => "Conflict",
         410 => "Gone",
         413 => "Content Too Large",
+        412 => "Precondition Failed",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

@@ -18,7 +18,7 @@ use crate::wire::Message;
 
 impl Journey<'_> {
     pub(crate) async fn send(&self, connection: &Connection, now_ns: u64) -> Result<(), Failure> {
-        self.client.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
+        self.deadline.arm(now_ns / 1_000_000, self.route.timeouts.response_head_ms);
         let exchange = self.exchange;
         let end = exchange.pending == Framing::None
             && !exchange.is_websocket
@@ -28,7 +28,7 @@ impl Journey<'_> {
             return Err(Failure::NO_WEBSOCKET);
         }
         let message = Message { text: &exchange.outgoing, head_bytes: exchange.head_bytes, end };
-        let sent = connection.wire.send(message, &self.client.deadline).await;
+        let sent = connection.wire.send(message, self.deadline).await;
         sent.map_err(|error| self.sent_failure(connection, &error))
     }
 
@@ -44,11 +44,12 @@ impl Journey<'_> {
         }
     }
 
-    /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived.
+    /// Waits for the response head, passing interim responses on. Holds no buffer while nothing has arrived; `first` is what has.
     pub(crate) async fn await_head(
         &self,
         connection: &Connection,
         lease: &mut Lease,
+        first: Option<Block>,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
         tried: &[usize],
@@ -56,13 +57,16 @@ impl Journey<'_> {
         if let Some(stream) = connection.wire.stream() {
             return self.await_stream_head(connection, stream, lease, filters, tally, tried).await;
         }
-        let mut block = self.first_bytes(connection).await?;
+        let mut block = match first {
+            Some(block) => block,
+            None => self.first_bytes(connection).await?,
+        };
         loop {
             let now_ns = clock::now_ns();
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = self.phase(filters, now_ns, latency_ns);
+            let mut phase = self.phase(lease.index, filters, now_ns, latency_ns);
             // What is left of the request is not read after its answer (RFC 9112 §9.3).
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
@@ -77,7 +81,7 @@ impl Journey<'_> {
                     Box::pin(self.interim(&text)).await?;
                     // A slow client had its own time for that; the server's goes on.
                     let chosen_ms = tally.chosen_ns / 1_000_000;
-                    self.client.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
+                    self.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
                     if !block.is_empty() {
                         continue;
                     }
@@ -104,7 +108,7 @@ impl Journey<'_> {
             let latency_ns = lease.answered(now_ns);
             tally.first_byte_ns = Some(latency_ns);
             tally.ended_ns = now_ns;
-            let mut phase = self.phase(filters, now_ns, latency_ns);
+            let mut phase = self.phase(lease.index, filters, now_ns, latency_ns);
             let close = self.client.must_close() || !self.body_is_sent();
             let forwarding = &self.client.listener.forwarding;
             let arrived = take_fields(&fields, self.exchange, &mut phase, forwarding, close, |status| {
@@ -120,18 +124,20 @@ impl Journey<'_> {
                 Arrived::Interim(text) => Box::pin(self.interim(&text)).await?,
                 Arrived::Partial => {}
             }
-            self.client.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
+            self.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
         }
     }
 
     fn phase<'f>(
         &'f self,
+        server: usize,
         exchange: &'f mut trunkline_filter::Exchange,
         now_ns: u64,
         latency_ns: u64,
     ) -> FilterPhase<'f> {
         let compression = self.route.compression.as_ref();
-        FilterPhase { chain: &self.route.chain, compression, exchange, now_ns, latency_ns }
+        let reminder = self.reminder(server);
+        FilterPhase { chain: &self.route.chain, compression, reminder, exchange, now_ns, latency_ns }
     }
 
     /// Passes a 1xx response on to a client that knows what it is.
@@ -139,12 +145,12 @@ impl Journey<'_> {
         if text.is_empty() { Ok(()) } else { self.head_to_client(text).await }
     }
 
-    async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
+    pub(crate) async fn first_bytes(&self, connection: &Connection) -> Result<Block, Failure> {
         self.await_upstream(connection, |context| connection.wire.poll_block(context)).await
     }
 
     /// Waits for something of the server, while the client is there and its time is not over.
-    async fn await_upstream<T>(
+    pub(crate) async fn await_upstream<T>(
         &self,
         connection: &Connection,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
@@ -157,7 +163,7 @@ impl Journey<'_> {
             }
             Poll::Pending => {
                 let late = || self.upstream_error(&io::ErrorKind::TimedOut.into());
-                self.client.deadline.poll_expired(context).map(|()| Err(late()))
+                self.deadline.poll_expired(context).map(|()| Err(late()))
             }
         })
         .await
@@ -165,7 +171,7 @@ impl Journey<'_> {
 
     async fn more(&self, connection: &Connection, block: &mut Block) -> Result<(), Failure> {
         block.compact();
-        let read = connection.wire.read(block.spare(), &self.client.deadline).await;
+        let read = connection.wire.read(block.spare(), self.deadline).await;
         let count = read.map_err(|error| self.upstream_error(&error))?;
         block.advance(count);
         if count == 0 { Err(Failure::UPSTREAM_CLOSED) } else { Ok(()) }

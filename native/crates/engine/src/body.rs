@@ -33,6 +33,11 @@ pub(crate) enum Sink {
 }
 
 impl Source {
+    /// Chunks of a message that says this of its connection.
+    pub(crate) fn chunked(connection: Vec<u8>) -> Self {
+        Self::Chunked(Box::new(ChunkDecoder::of(connection)))
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Nothing | Self::Length(0) | Self::Ended(_) => true,
@@ -94,15 +99,18 @@ impl Sink {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// What stands behind the data of a body with these trailers: the last chunk (RFC 9112 §7.1.2); nothing for the others.
-    pub(crate) fn end(self, trailers: &[u8], out: &mut Vec<u8>) {
-        if let Self::Chunked { trailers: wanted } = self {
-            out.extend_from_slice(b"0\r\n");
-            if wanted {
-                forwardable(trailers, out);
-            }
-            out.extend_from_slice(b"\r\n");
+    /// What stands behind the data of a body with these trailers: the last chunk (RFC 9112 §7.1.2); nothing for the others. True if
+    /// trailers were among it.
+    pub(crate) fn end(self, trailers: &[u8], out: &mut Vec<u8>) -> bool {
+        let Self::Chunked { trailers: wanted } = self else { return false };
+        out.extend_from_slice(b"0\r\n");
+        let bare = out.len();
+        if wanted {
+            forwardable(trailers, out);
         }
+        let written = out.len() > bare;
+        out.extend_from_slice(b"\r\n");
+        written
     }
 }
 

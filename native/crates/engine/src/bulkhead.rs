@@ -150,6 +150,11 @@ impl Passes {
 }
 
 impl Journey<'_> {
+    /// Whether pool or route has a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.route.bulkhead.is_some() || self.pool.pool.bulkhead.is_some()
+    }
+
     /// Takes the places that the limits of route and pool ask for, waiting for them where that is allowed.
     pub(crate) async fn enter(&self) -> Result<Passes, Failure> {
         let route = self.pass(self.route.bulkhead.as_ref()).await?;

@@ -61,8 +61,11 @@ impl Client {
     pub(crate) async fn serve_stream(self, admission: Admission, filters: &mut trunkline_filter::Exchange) {
         let mut block = Block::none();
         let Some(response) = self.respond(admission, &mut block, filters) else { return };
-        if let (Next::Cut, Some(stream)) = (response.await, self.wire.stream()) {
-            stream.abort();
+        match (response.await, self.wire.stream()) {
+            (Next::Cut, Some(stream)) => stream.abort(),
+            // A stream that is reset while its client still sends may take the answer with it.
+            (Next::Linger, _) => self.linger(&mut Block::ordinary()).await,
+            _ => {}
         }
     }
 
@@ -212,10 +215,9 @@ impl Client {
     }
 
     /// What a connection of HTTP/2 is made of.
-    pub(crate) fn into_parts(self) -> Option<(Rc<Worker>, Arc<Listener>, Transport, Rc<Peer>)> {
-        let Self { worker, listener, wire, peer, .. } = self;
-        match wire {
-            Wire::Http1(transport) => Some((worker, listener, transport, peer)),
+    pub(crate) fn into_connection(self) -> Option<(Transport, Rc<Peer>)> {
+        match self.wire {
+            Wire::Http1(transport) => Some((transport, self.peer)),
             Wire::Http2(_) => None,
         }
     }

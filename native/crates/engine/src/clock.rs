@@ -1,16 +1,14 @@
 //! The engine's two clocks. Everything below the engine takes the time as an argument.
 
-use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-fn origin() -> Instant {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    *ORIGIN.get_or_init(Instant::now)
-}
+use rustix::time::{ClockId, clock_gettime};
 
-/// Monotonic nanoseconds; starts at one hour so that "an hour ago" is representable.
+/// Monotonic nanoseconds since the machine was started, and an hour so that "an hour ago" is representable. Not `Instant`, whose
+/// difference to another takes 180 instructions more, three times a request.
 pub(crate) fn now_ns() -> u64 {
-    origin().elapsed().as_nanos() as u64 + 3_600_000_000_000
+    let now = clock_gettime(ClockId::Monotonic);
+    (now.tv_sec as u64 + 3_600) * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// The same in milliseconds.

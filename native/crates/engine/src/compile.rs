@@ -199,6 +199,7 @@ impl Compiler<'_, '_> {
             ..RetryBudgetSettings::default()
         };
         let retry_budget = self.take(format!("{path}.retry_budget"), RetryBudget::new(budget))?;
+        let sticky = self.sticky(&path, &planned);
         let former = before.and_then(|before| before.bulkhead.as_ref());
         let bulkhead = self.bulkhead(&path, planned.concurrency.as_ref(), former);
         Some(Arc::new(Pool {
@@ -210,6 +211,7 @@ impl Compiler<'_, '_> {
             hash_key,
             outliers,
             retry_budget,
+            sticky,
             bulkhead,
             waiting: AtomicUsize::new(0),
             released: Notify::new(),
@@ -407,6 +409,8 @@ impl Compiler<'_, '_> {
         }
         let compression =
             planned.compression.as_ref().and_then(|compression| self.compression(path, compression));
+        let mirror = self.mirror(path, &planned, &sides, pools, known);
+        let hedging = self.hedging(path, planned.hedge.as_ref(), known);
         let former = known.and_then(|known| known.bulkhead.as_ref());
         let bulkhead = self.bulkhead(path, planned.concurrency.as_ref(), former);
         let route = Route {
@@ -418,6 +422,9 @@ impl Compiler<'_, '_> {
             grpc_web: planned.grpc_web,
             timeouts: planned.timeouts,
             retry: plan::Retry { attempts: planned.retry.attempts.max(1), ..planned.retry.clone() },
+            mirror,
+            hedging,
+            buffer_request_bytes: planned.buffer_request_bytes,
             allows_connect: planned.methods.iter().any(|method| method == "CONNECT"),
             bulkhead,
             cells: known
@@ -436,7 +443,9 @@ impl Compiler<'_, '_> {
                 trunkline_compress::Error::Plan { key, problem } => {
                     self.error(format!("{path}.compression.{key}"), problem);
                 }
-                other => self.error(format!("{path}.compression"), other),
+                other @ trunkline_compress::Error::Encoder { .. } => {
+                    self.error(format!("{path}.compression"), other);
+                }
             }
         }
         None

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -272,6 +273,19 @@ impl Engine {
         self.challenges.replace(certificates)
     }
 
+    /// Takes a server for down until its checks say otherwise, because somebody's checks have found it so. False if there is no such
+    /// pool or server, or it is not checked.
+    pub fn set_unhealthy(&self, pool: &str, server: &str, detail: &str) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        let Some(pool) = snapshot.pool(pool).filter(|pool| pool.plan.health.is_some()) else { return false };
+        let Some(server) = pool.servers.iter().find(|known| known.state.name() == server) else {
+            return false;
+        };
+        detail.clone_into(&mut server.check.detail.lock());
+        server.state.set_healthy(false, clock::now_ns());
+        true
+    }
+
     /// True once a plan has been applied with its listeners bound.
     pub fn listeners_ready(&self) -> bool {
         !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().listening.is_empty()
@@ -295,31 +309,35 @@ impl Engine {
 
     /// Stops accepting; idle connections are closed, the others after their present request.
     pub fn drain(&self) {
-        self.end_accepting(false);
+        drop(self.end_accepting(false));
     }
 
     /// Stops accepting, because another process accepts on the same sockets. Idle connections are left to their next request, which is
     /// their last: a client that is told so loses nothing, one whose connection is closed under its request does.
     pub fn retire(&self) {
-        self.end_accepting(true);
+        drop(self.end_accepting(true));
     }
 
-    fn end_accepting(&self, lingering: bool) {
+    /// The receiver hears of the end of the last socket.
+    fn end_accepting(&self, lingering: bool) -> Receiver<()> {
         self.shared.lingering.store(lingering, Ordering::SeqCst);
         self.shared.draining.store(true, Ordering::SeqCst);
         // The workers' descriptors are the last: they empty the queues right before they close them.
         self.control.lock().listening.clear();
-        self.workers.iter().for_each(|worker| worker.send(Command::Drain));
+        let (released, all_released) = std::sync::mpsc::channel();
+        self.workers.iter().for_each(|worker| worker.send(Command::Drain(released.clone())));
+        all_released
     }
 
-    /// Retires for up to `linger`, drains for the rest of `grace`, and stops the workers. True if no connection had to be cut.
+    /// Leaves those that were retired `linger`, drains for the rest of `grace`, and stops the workers. True if no connection had to be
+    /// cut.
     pub fn stop(&self, grace: Duration, linger: Duration) -> bool {
         let until = Instant::now() + grace;
-        if !linger.is_zero() {
-            self.retire();
+        if self.shared.lingering.load(Ordering::SeqCst) {
             self.all_closed_by(until.min(Instant::now() + linger));
         }
-        self.drain();
+        // Whoever is still in a queue becomes an open connection first.
+        let _ = self.end_accepting(false).recv_timeout(PATIENCE);
         let clean = self.all_closed_by(until);
         if !clean {
             self.workers.iter().for_each(|worker| worker.send(Command::Cut));

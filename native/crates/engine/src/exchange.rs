@@ -7,20 +7,22 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use trunkline_compress::Coding;
-use trunkline_filter::Rewrite;
+use trunkline_filter::{Remembered, Rewrite};
 use trunkline_grpc::Form;
 use trunkline_http::{
-    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, encode, host_of, normalise,
-    parse_request,
+    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, connection_options, encode, host_of,
+    normalise, parse_request,
 };
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
-use crate::body::Sink;
+use crate::buffering::Intake;
 use crate::failure::{Failure, Side};
 use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
 use crate::grpc::{Call, content_type};
 use crate::hash_key::Key;
+use crate::hops;
 use crate::snapshot::{Listener, Pool, Route};
+use crate::sticky;
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -36,12 +38,16 @@ pub(crate) struct Exchange {
     pub(crate) head_bytes: usize,
     /// The body that is still to come from the client.
     pub(crate) pending: Framing,
+    /// That is to be taken in first.
+    pub(crate) intake: Option<Intake>,
     /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
     /// The client asked for a head only.
     pub(crate) is_head: bool,
     /// Whether trailers are passed on: where headers are changed, they could bring back what was taken out.
     pub(crate) trailers: bool,
+    /// What `Connection` says, for the trailers that chunks may bring.
+    pub(crate) connection: Vec<u8>,
     /// What a gRPC client gave its call; 0 = all the time.
     pub(crate) timeout_ms: u64,
     /// How the client would like the body compressed, on a route that does.
@@ -50,13 +56,19 @@ pub(crate) struct Exchange {
     pub(crate) is_websocket: bool,
     /// What a client of HTTP/1.1 is answered then (RFC 6455 §4.2.2), as a line.
     pub(crate) websocket_accept: String,
-    /// The client offered to change the protocol, or asked for a tunnel.
+    /// What the client offered in `Upgrade`.
+    pub(crate) offered: Vec<u8>,
+    /// It offered to change the protocol, or asked for a tunnel.
     pub(crate) may_tunnel: bool,
     /// The method may be sent again after a try that got no answer.
     pub(crate) may_repeat: bool,
     /// The server speaks HTTP/2.
     pub(crate) to_stream: bool,
     pub(crate) key: Key,
+    /// Of a copy for the route's mirror, if there is to be one.
+    pub(crate) mirror_key: Option<Box<Key>>,
+    /// Where the client was before, by its cookie.
+    pub(crate) remembered: Option<Remembered>,
     pub(crate) delay_ns: u64,
     pub(crate) body_limit: u64,
 }
@@ -65,6 +77,7 @@ pub(crate) struct Exchange {
 const WHOLE_BYTES: usize = ORDINARY_BYTES;
 
 impl Exchange {
+    /// May be sent again after a try that got no answer.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.may_repeat && self.pending == Framing::None
     }
@@ -72,19 +85,6 @@ impl Exchange {
     /// How long a body may be for [`Self::complete`]; that of a browser's call is translated on its way.
     pub(crate) fn body_room(&self) -> usize {
         if self.facts.web_form().is_some() { 0 } else { self.body_limit.min(WHOLE_BYTES as u64) as usize }
-    }
-
-    /// The whole body is here: it goes out with the head, again if need be.
-    pub(crate) fn complete(&mut self, body: &[u8]) {
-        if self.pending == Framing::Chunked && !self.to_stream {
-            let sink = Sink::Chunked { trailers: false };
-            sink.append(&mut self.outgoing, body);
-            sink.end(&[], &mut self.outgoing);
-        } else {
-            self.outgoing.extend_from_slice(body);
-        }
-        self.facts.body_bytes = body.len() as u64;
-        self.pending = Framing::None;
     }
 
     /// What a response on a stream will look like.
@@ -194,6 +194,8 @@ pub(crate) struct Answered {
     pub(crate) refusal: trunkline_filter::Refusal,
     pub(crate) facts: Facts,
     pub(crate) route: Option<usize>,
+    /// For an OPTIONS that ends here.
+    pub(crate) allow: Option<String>,
     pub(crate) reusable: bool,
     pub(crate) is_head: bool,
 }
@@ -315,9 +317,15 @@ impl Desk<'_> {
                 0,
             );
         };
+        // A trusted proxy may have taken off the TLS.
+        if head.scheme.is_some_and(|scheme| self.peer.contradicts(scheme))
+            && !listener.forwarding.trusts(self.peer.address)
+        {
+            let refused = refused(Failure::WRONG_SCHEME, facts, head);
+            return (Admission::Refuse(Refused { reusable: false, ..refused }), 0);
+        }
         if let Some(refusal) = listener.tokens.answer(head.method, head.path) {
-            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
-            return (Admission::Answer(Answered { refusal, facts, route: None, reusable, is_head }), 0);
+            return (Admission::Answer(answered(refusal, facts, None, head)), 0);
         }
         let mut lowered = SmallVec::<[u8; 64]>::new();
         let host = lower_case(host_of(head.authority), &mut lowered);
@@ -351,11 +359,11 @@ impl Desk<'_> {
         if let trunkline_filter::Verdict::Respond(refusal) =
             route.chain.request(&request, filters, self.now_ns)
         {
-            let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
-            return (
-                Admission::Answer(Answered { refusal, facts, route: Some(found.route), reusable, is_head }),
-                0,
-            );
+            return (Admission::Answer(answered(refusal, facts, Some(found.route), head)), 0);
+        }
+        if hops::left(head) == Some(0) {
+            route.chain.abandon(filters);
+            return (self.end_here(&wanted, found.route, head, facts, filters), 0);
         }
         self.forward(bytes, &request, found.route, route, facts, filters)
     }
@@ -413,7 +421,8 @@ impl Desk<'_> {
         filters: &mut trunkline_filter::Exchange,
     ) -> (Admission, usize) {
         let head = request.head;
-        let side = self.side(route, request);
+        let turn = self.turn(route);
+        let side = route.sides.side(head, request.client, turn);
         let pool = route.sides.pool(side);
         let mut outgoing = Text::take();
         let web = facts.web_form().is_some();
@@ -445,17 +454,26 @@ impl Desk<'_> {
             outgoing,
             head_bytes,
             pending,
+            intake: if pending == Framing::None { None } else { Intake::of(route, head, web) },
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
             trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),
+            connection: if pending == Framing::Chunked {
+                connection_options(head.headers)
+            } else {
+                Vec::new()
+            },
             timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
             coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,
             websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
+            offered: head.upgrade.unwrap_or_default().to_vec(),
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
             may_repeat: route.retry.methods.iter().any(|known| known == sent),
             to_stream,
             key: pool.hash_key.as_ref().map_or_else(Key::new, |key| key.of(head, request.client)),
+            mirror_key: route.mirror.as_ref().and_then(|target| target.key(head, request.client, turn)),
+            remembered: pool.sticky.as_ref().and_then(|sticky| sticky::remembered(sticky, head)),
             delay_ns: filters.delay_ns(),
             body_limit: filters.body_limit().unwrap_or(u64::MAX).min(match self.listener.limits.body_bytes {
                 0 => u64::MAX,
@@ -465,10 +483,10 @@ impl Desk<'_> {
         (Admission::Forward(exchange), body)
     }
 
-    /// Which of the route's pools gets it.
-    fn side(&self, route: &Route, request: &trunkline_filter::Request<'_>) -> usize {
-        let Some(division) = &route.sides.division else { return 0 };
-        division.side(request.head, request.client, route.cells.get(self.worker).next_turn())
+    /// The number of the request among those of the route, where something goes by it.
+    fn turn(&self, route: &Route) -> u64 {
+        let counts = route.sides.division.is_some() || route.mirror.is_some();
+        if counts { route.cells.get(self.worker).next_turn() } else { 0 }
     }
 
     pub(crate) fn write_head(
@@ -491,13 +509,16 @@ impl Desk<'_> {
             rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
         }
         let edits = filters.upstream_edits();
-        let expects = head.expects_continue && head.framing != Framing::None;
+        let expects =
+            head.expects_continue && head.framing != Framing::None && Intake::of(route, head, web).is_none();
         let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
         let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
         let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
         let replaces_via = forwarding.via(head.version).is_some();
+        let hops = hops::left(head);
         encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
             _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
+            Field::Other if hops.is_some() && hops::is_max_forwards(header) => false,
             Field::Other | Field::RequestId => !edits.removes(header.name),
             Field::Expect => expects,
             Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
@@ -509,6 +530,9 @@ impl Desk<'_> {
             Field::HopByHop | Field::Host | Field::Framing => false,
         });
         forwarding.write(out, head, self.peer);
+        if let Some(left) = hops.filter(|_| !edits.removes("max-forwards")) {
+            hops::write(out, left);
+        }
         edits.appended().for_each(|(name, value)| encode::header(out, name, value));
         if let Some(protocol) = head.upgrade {
             out.extend_from_slice(b"Connection: upgrade\r\n");
@@ -518,15 +542,14 @@ impl Desk<'_> {
                 encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
             }
         }
-        match content_type(head).filter(|_| web) {
-            Some(content_type) => trunkline_grpc::web::write_request_lines(out, &content_type),
-            None => {
-                let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
-                if speaks_http2 && takes_trailers(head) {
-                    out.extend_from_slice(b"TE: trailers\r\n");
-                }
-                encode::framing(out, head.framing, head.content_length);
+        if let Some(content_type) = content_type(head).filter(|_| web) {
+            trunkline_grpc::web::write_request_lines(out, &content_type);
+        } else {
+            let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
+            if speaks_http2 && takes_trailers(head) {
+                out.extend_from_slice(b"TE: trailers\r\n");
             }
+            encode::framing(out, head.framing, head.content_length);
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
@@ -623,6 +646,16 @@ pub(crate) fn unreadable(failure: Failure, facts: Facts) -> Admission {
 /// Whether what follows a refused request is the next one: neither its body nor early bytes for a tunnel.
 fn is_reusable(head: &RequestHead<'_, '_>) -> bool {
     head.framing == Framing::None && head.upgrade.is_none() && head.method != "CONNECT"
+}
+
+pub(crate) fn answered(
+    refusal: trunkline_filter::Refusal,
+    facts: Facts,
+    route: Option<usize>,
+    head: &RequestHead<'_, '_>,
+) -> Answered {
+    let (reusable, is_head) = (is_reusable(head), head.method == "HEAD");
+    Answered { refusal, facts, route, allow: None, reusable, is_head }
 }
 
 fn refused(failure: Failure, facts: Facts, head: &RequestHead<'_, '_>) -> Refused {

@@ -13,8 +13,10 @@ use crate::bulkhead::Bulkhead;
 use crate::clock;
 use crate::engine::Engine;
 use crate::exchange::Desk;
+use crate::plan;
 use crate::sides::Division;
-use crate::snapshot::{Listener, Pool, Route};
+use crate::snapshot::{Listener, Pool, Route, Server};
+use crate::sticky;
 
 /// The request to explain.
 #[derive(Debug, Deserialize)]
@@ -137,8 +139,8 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     let now_ns = clock::now_ns();
     let verdicts = route.chain.explain(&request, now_ns);
     answer["filters"] = verdicts.iter().map(filter).collect();
-    let side = side(route, head, client);
-    let pool = route.sides.pool(side);
+    // By turns it is that of the first worker's next request.
+    let pool = route.sides.pool(route.sides.side(head, client, route.cells.get(0).turn()));
     answer["pool"] = json!(pool.name);
     if let Some(division) = &route.sides.division {
         answer["split"] = split(division);
@@ -147,6 +149,13 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
     if !limits.is_empty() {
         answer["limits"] = json!(limits);
     }
+    if let Some(target) = &route.mirror {
+        answer["mirror"] = json!({ "pool": target.pool.name, "percent": target.plan.percent });
+    }
+    if let Some(hedging) = &route.hedging {
+        let plan::Hedge { after_ms, attempts } = hedging.plan;
+        answer["hedge"] = json!({ "after_ms": after_ms, "attempts": attempts });
+    }
     answer["servers"] = servers(pool);
     let desk = Desk { listener, peer: &peer, worker: 0, started_ns: now_ns, now_ns };
     match refused(&desk, &request, route, pool, &verdicts) {
@@ -154,12 +163,6 @@ fn routed(listener: &Listener, head: &RequestHead<'_, '_>, peer: IpAddr) -> Valu
         None => answer["server"] = server(pool, head, client),
     }
     answer
-}
-
-/// The side of a split; by turns, that of the first worker's next request.
-fn side(route: &Route, head: &RequestHead<'_, '_>, client: IpAddr) -> usize {
-    let division = route.sides.division.as_ref();
-    division.map_or(0, |division| division.side(head, client, route.cells.get(0).turn()))
 }
 
 /// What a request has to have a place in, and how full that is.
@@ -213,8 +216,13 @@ fn filter(explained: &trunkline_filter::Explained) -> Value {
 
 /// The server that a fresh scheduler would choose, and what decided it.
 fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
+    let now_ns = clock::now_ns();
+    if let Some((server, cookie)) = remembered(pool, head, now_ns) {
+        let why = format!("the cookie {cookie} remembers it");
+        return json!({ "name": server.state.name(), "address": server.address, "why": why });
+    }
     let key = pool.hash_key.as_ref().map(|key| key.of(head, client));
-    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), clock::now_ns(), &[]);
+    let picked = pool.balancer.fork(0).pick(key.as_deref().unwrap_or_default(), now_ns, &[]);
     let Some(server) = picked.and_then(|index| pool.servers.get(index)) else {
         return json!({ "name": null, "why": "no server of the pool is eligible" });
     };
@@ -226,6 +234,14 @@ fn server(pool: &Pool, head: &RequestHead<'_, '_>, client: IpAddr) -> Value {
         format!("{name} over the eligible servers; the next request may get another")
     };
     json!({ "name": server.state.name(), "address": server.address, "why": why })
+}
+
+/// The server that a cookie leads to, and the cookie's name.
+fn remembered<'p>(pool: &'p Pool, head: &RequestHead<'_, '_>, now_ns: u64) -> Option<(&'p Server, &'p str)> {
+    let known = sticky::remembered(pool.sticky.as_ref()?, head)?;
+    let server =
+        pool.servers.get(known.server).filter(|_| pool.balancer.admits(known.server, now_ns, &[]))?;
+    Some((server, &pool.plan.sticky.as_ref()?.name))
 }
 
 fn servers(pool: &Pool) -> Value {

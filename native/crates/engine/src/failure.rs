@@ -46,6 +46,8 @@ failures! {
     /// The client does not take the response.
     CLIENT_STALLED = Client 0 "client_stalled";
     BODY_TOO_LARGE = Client 413 "body_too_large";
+    /// The target's scheme is not what the connection is (RFC 9110 §7.4).
+    WRONG_SCHEME = Client 421 "wrong_scheme";
     ROUTE_NOT_FOUND = Client 404 "route_not_found";
     METHOD_NOT_ALLOWED = Client 405 "method_not_allowed";
     /// CONNECT on a route that does not list it.
@@ -87,7 +89,7 @@ failures! {
     ENCODER_FAILED = Gateway 0 "encoder_failed";
     /// Another answer than 101 to a WebSocket of HTTP/2, which cannot be told apart from one there.
     UPGRADE_IGNORED = Upstream 502 "upgrade_ignored";
-    /// The server has not announced that it takes WebSockets over HTTP/2 (RFC 8441 §3).
+    /// The server has not announced that it takes `WebSocket`s over HTTP/2 (RFC 8441 §3).
     NO_WEBSOCKET = Upstream 502 "upstream_no_websocket";
     /// 101 or a CONNECT tunnel that nobody asked for.
     UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";

@@ -9,6 +9,7 @@ use trunkline_http::Framing;
 
 use crate::answer::next_after;
 use crate::block::Block;
+use crate::bulkhead::Passes;
 use crate::client::{Client, Next};
 use crate::clock;
 use crate::exchange::Exchange;
@@ -17,6 +18,7 @@ use crate::grpc::Call;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::snapshot::Route;
+use crate::timer::Deadline;
 use crate::upload::Progress;
 use crate::upstream::{Connection, Lease, LocalPool, LocalServer};
 
@@ -26,6 +28,8 @@ pub(crate) struct Journey<'j> {
     pub(crate) route: &'j Route,
     pub(crate) pool: &'j LocalPool,
     pub(crate) exchange: &'j Exchange,
+    /// Of what is waited for of servers.
+    pub(crate) deadline: &'j Deadline,
     /// When the whole exchange must be over; 0 = never.
     pub(crate) total_at_ms: u64,
     /// When nothing was left to wait for but a server: when it was admitted, unless it was held back, or waited for a place.
@@ -45,6 +49,9 @@ pub(crate) enum Stage {
     /// Part of the response has been passed on, or the request body is used up.
     Committed,
 }
+
+/// Indices of servers.
+pub(crate) type Tried = SmallVec<[usize; 4]>;
 
 /// What a try has to know of those before it.
 #[derive(Clone, Copy)]
@@ -89,17 +96,27 @@ impl Client {
             exchange.facts.detach(block);
         }
         let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
+        self.deadline.limit(total_at_ms);
+        let intake = exchange.intake.filter(|_| exchange.pending != Framing::None);
+        let (progress, failed) = match intake {
+            None => (Progress::default(), None),
+            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total_at_ms)).await,
+        };
+        let ready_ns = if intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {
             client: self,
             route,
             pool: &pool,
             exchange: &exchange,
+            deadline: &self.deadline,
             total_at_ms,
-            ready_ns: Cell::new(exchange.admitted_ns),
-            progress: Progress::default(),
+            ready_ns: Cell::new(ready_ns),
+            progress,
         };
-        self.deadline.limit(total_at_ms);
-        let result = journey.travel(block, filters, &mut tally).await;
+        let result = match failed {
+            None => journey.travel(block, filters, &mut tally).await,
+            Some(failure) => Err(failure),
+        };
         self.deadline.limit(0);
         let body_read = journey.body_is_sent();
         let uploaded = journey.progress.bytes.get();
@@ -167,7 +184,10 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
         self.hold_back().await?;
-        let passes = self.enter().await?;
+        let passes = if self.is_limited() { self.enter().await? } else { Passes::default() };
+        if self.exchange.mirror_key.is_some() {
+            self.mirror();
+        }
         let result = self.attempts(block, filters, tally).await;
         passes.give_back(&result, tally);
         result
@@ -179,7 +199,7 @@ impl Journey<'_> {
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
     ) -> Result<Relayed, Failure> {
-        let mut tried = SmallVec::<[usize; 4]>::new();
+        let mut tried = Tried::new();
         let mut fresh = false;
         let mut index = self.choose(&tried, tally).await?;
         loop {
@@ -187,8 +207,18 @@ impl Journey<'_> {
             if !fresh {
                 tried.push(index);
             }
-            let again = Again { fresh, tried: &tried };
-            let result = self.attempt(local, block, filters, tally, again).await;
+            let result = match self.hedging().filter(|_| tried.len() == 1 && !fresh) {
+                None => {
+                    let again = Again { fresh, tried: &tried };
+                    self.attempt(index, local, block, filters, tally, again).await
+                }
+                Some(hedging) => {
+                    let hedged = self.hedged(hedging, index, block, filters, tally, &mut tried);
+                    let (last, result) = Box::pin(hedged).await;
+                    index = last;
+                    result
+                }
+            };
             self.report(index, &result, tally.status);
             let miss = match result {
                 Ok(done) => return Ok(done),
@@ -214,13 +244,14 @@ impl Journey<'_> {
     /// One try on one server.
     async fn attempt(
         &self,
+        index: usize,
         local: &Rc<LocalServer>,
         block: &mut Block,
         filters: &mut trunkline_filter::Exchange,
         tally: &mut Tally,
         again: Again<'_>,
     ) -> Result<Relayed, Miss> {
-        let mut lease = Lease::begin(&self.pool.pool, local, tally.chosen_ns);
+        let mut lease = Lease::begin(&self.pool.pool, local, index, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
         let kept = if again.fresh { None } else { local.reuse(self.exchange.stream_answers()) };
         let reused = kept.is_some();
@@ -231,7 +262,7 @@ impl Journey<'_> {
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
                 self.send(&connection, tally.chosen_ns).await?;
-                self.await_head(&connection, &mut lease, filters, tally, again.tried).await
+                self.await_head(&connection, &mut lease, None, filters, tally, again.tried).await
             };
             let (reply, rest) = match head.await {
                 Ok(arrived) => arrived,
@@ -249,10 +280,15 @@ impl Journey<'_> {
         } else {
             Box::pin(self.duplex(&connection, &mut lease, block, filters, tally)).await?
         };
-        if relayed.reusable && self.body_is_sent() {
+        self.keep(local, connection, relayed, tally);
+        Ok(relayed)
+    }
+
+    /// For the next request, if it is clean.
+    pub(crate) fn keep(&self, local: &LocalServer, connection: Connection, relayed: Relayed, tally: &Tally) {
+        if relayed.reusable && self.body_is_sent() && !self.progress.trailers.get() {
             local.keep(connection, &self.pool.pool.plan.keep_alive, tally.ended_ns / 1_000_000);
         }
-        Ok(relayed)
     }
 
     /// Nothing more of the request is to come.
@@ -260,7 +296,7 @@ impl Journey<'_> {
         self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
+    pub(crate) async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
         let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
         let connecting = Box::pin(local.connect(
             &self.client.worker,

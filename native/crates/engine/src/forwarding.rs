@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) text: String,
     /// Both ends, for servers that want them in a PROXY header.
     pub(crate) endpoints: Option<(SocketAddr, SocketAddr)>,
+    /// A PROXY header told of it: whoever wrote that may have taken off the TLS.
+    pub(crate) introduced: bool,
     /// It came by TLS.
     pub(crate) secure: bool,
     /// The value of `X-Forwarded-Client-Cert`.
@@ -34,11 +36,17 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        Self { address, text: address.to_string(), endpoints: None, secure: false, certificate: None }
+        let text = address.to_string();
+        Self { address, text, endpoints: None, introduced: false, secure: false, certificate: None }
     }
 
     pub(crate) fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// Whether a request for a resource of that scheme cannot have come by this connection.
+    pub(crate) fn contradicts(&self, scheme: &str) -> bool {
+        !self.introduced && scheme.eq_ignore_ascii_case(if self.secure { "http" } else { "https" })
     }
 }
 

@@ -127,7 +127,12 @@ impl Greeter<'_> {
             proxy::read(stream, &self.deadline, |proxied| proxied.source.zip(proxied.destination)).await;
         match told {
             Ok(endpoints) => {
-                Ok(endpoints.map(|ends| Peer { endpoints: Some(ends), ..Peer::new(ends.0.ip()) }))
+                let peer = |ends: (SocketAddr, SocketAddr)| Peer {
+                    endpoints: Some(ends),
+                    introduced: true,
+                    ..Peer::new(ends.0.ip())
+                };
+                Ok(endpoints.map(peer))
             }
             Err(proxy::Bad::Header(error)) => Err(error.as_str()),
             Err(proxy::Bad::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Err("proxy_timeout"),
@@ -214,7 +219,8 @@ async fn upgrade(mut client: Client, mut block: Option<Block>) {
         }
     }
     if first.filled().starts_with(b"PRI ") {
-        let Some((worker, listener, transport, peer)) = client.into_parts() else { return };
+        let (worker, listener) = (Rc::clone(&client.worker), Arc::clone(&client.listener));
+        let Some((transport, peer)) = client.into_connection() else { return };
         return Front::serve(worker, listener, transport, peer, block).await;
     }
     client.serve(block).await;

@@ -2,7 +2,8 @@
 //!
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
-//! `worker`, `client` (one connection), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
+//! `worker`, `greet` (how a connection begins), `client` (HTTP/1.1) and `h2` (HTTP/2), `wire` (what a message goes over), `transport` and
+//! `secure` (bytes, plain or in TLS), `body` (how bodies end), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`, `retry` and `patience`
 //! are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our own), `settle` (what is counted).
 
 mod acceptor;
@@ -10,11 +11,13 @@ mod answer;
 mod arrival;
 mod block;
 mod body;
+mod buffering;
 mod bulkhead;
 mod cells;
 mod client;
 mod clock;
 mod compile;
+mod date;
 mod edges;
 mod engine;
 mod exchange;
@@ -29,8 +32,11 @@ mod grpc;
 mod h2;
 mod hash_key;
 mod health;
+mod hedge;
+mod hops;
 mod listening;
 mod metrics;
+mod mirror;
 mod patience;
 pub mod plan;
 mod proxy;
@@ -45,6 +51,7 @@ mod sides;
 mod snapshot;
 mod splice;
 mod status;
+mod sticky;
 mod timer;
 mod tokens;
 mod traffic;

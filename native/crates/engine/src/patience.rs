@@ -5,9 +5,27 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::client::Client;
 use crate::clock;
 use crate::failure::Failure;
 use crate::forward::Journey;
+
+fn is_over(total_at_ms: u64) -> bool {
+    total_at_ms != 0 && clock::now_ms() >= total_at_ms
+}
+
+impl Client {
+    /// Why a deadline passed: the end of everything, of the whole exchange, or of this step.
+    pub(crate) fn late(&self, total_at_ms: u64, step: Failure) -> Failure {
+        if self.worker.is_cut() {
+            Failure::SHUTDOWN
+        } else if is_over(total_at_ms) {
+            Failure::TOTAL_TIMEOUT
+        } else {
+            step
+        }
+    }
+}
 
 impl Journey<'_> {
     /// Waits as long as a queueing rate limit says.
@@ -53,18 +71,12 @@ impl Journey<'_> {
 
     /// Whether the time for the whole exchange is used up.
     pub(crate) fn is_over(&self) -> bool {
-        self.total_at_ms != 0 && clock::now_ms() >= self.total_at_ms
+        is_over(self.total_at_ms)
     }
 
-    /// Why a deadline passed: the end of everything, of the whole exchange, or of this step.
+    /// See [`Client::late`].
     pub(crate) fn late(&self, step: Failure) -> Failure {
-        if self.client.worker.is_cut() {
-            Failure::SHUTDOWN
-        } else if self.is_over() {
-            Failure::TOTAL_TIMEOUT
-        } else {
-            step
-        }
+        self.client.late(self.total_at_ms, step)
     }
 
     /// `after_ms`, but not beyond the end of the whole exchange.

@@ -17,12 +17,19 @@ impl Journey<'_> {
     pub(crate) async fn choose(&self, tried: &[usize], tally: &mut Tally) -> Result<usize, Failure> {
         // The first choice needs no reading of the clock.
         tally.chosen_ns = if tried.is_empty() { self.ready_ns.get() } else { clock::now_ns() };
-        if let Some(index) = self.pool.pick(&self.exchange.key, tally.chosen_ns, tried) {
+        if let Some(index) = self.pick(tally.chosen_ns, tried) {
             return Ok(index);
         }
         let index = Box::pin(self.wait_for_server(tried)).await?;
         tally.chosen_ns = clock::now_ns();
         Ok(index)
+    }
+
+    /// The server that the client's cookie remembers, if it may be used; else the scheduler's choice.
+    fn pick(&self, now_ns: u64, tried: &[usize]) -> Option<usize> {
+        let remembered = self.exchange.remembered.map(|remembered| remembered.server);
+        let usable = remembered.filter(|index| self.pool.admits(*index, now_ns, tried));
+        usable.or_else(|| self.pool.pick(&self.exchange.key, now_ns, tried))
     }
 
     /// All servers are out or full: an empty pool fails at once, a full one may be waited for, behind those who wait already.
@@ -38,7 +45,7 @@ impl Journey<'_> {
             loop {
                 let mut released = pin!(pool.released.notified());
                 released.as_mut().enable();
-                if let Some(index) = self.pool.pick(&self.exchange.key, clock::now_ns(), tried) {
+                if let Some(index) = self.pick(clock::now_ns(), tried) {
                     return index;
                 }
                 let _ = tokio::time::timeout(LOOK_AGAIN, released).await;

@@ -94,7 +94,7 @@ impl Journey<'_> {
         tally: &mut Tally,
     ) -> Result<bool, Failure> {
         let excess = match (&mut reply.body, reply.sink) {
-            (Source::Length(remaining), Sink::Raw) => {
+            (Source::Length(remaining), Sink::Raw) if reply.transform.is_none() => {
                 let length = *remaining;
                 self.stream_raw(connection, &reply.head, first, length, tally).await?;
                 reply.body = Source::Nothing;

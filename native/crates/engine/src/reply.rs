@@ -3,21 +3,24 @@
 use trunkline_compress::{Decision, Policy};
 use trunkline_grpc::{ContentType, Form, ResponseBridge};
 use trunkline_http::{
-    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, encode,
-    parse_response,
+    Answers, Field, Framing, HeaderBuffer, Limits, Reason, Reject, ResponseHead, Version, connection_options,
+    encode, may_switch, parse_response,
 };
 use trunkline_http2::Fields;
 
+use crate::answer::phrase;
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::body::{Sink, Source};
+use crate::date;
 use crate::exchange::{Exchange, Facts};
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
 use crate::grpc::Call;
+use crate::sticky::Reminder;
 use crate::transform::Transform;
 
 /// Limits on what an upstream may send as a head: the same block that a request's head has to fit.
-const RESPONSE_LIMITS: Limits =
+pub(crate) const RESPONSE_LIMITS: Limits =
     Limits { head_bytes: ORDINARY_BYTES, headers: trunkline_http::MAX_HEADERS, target_bytes: 0 };
 
 /// A response whose head is here.
@@ -109,7 +112,7 @@ fn examine(
     let mut storage = HeaderBuffer::new();
     let parsed = parse_response(bytes, exchange.answers, &RESPONSE_LIMITS, &mut storage);
     let Some(head) = parsed.map_err(Failure::upstream)? else { return Ok((Arrived::Partial, 0)) };
-    if head.status == 101 && (!exchange.may_tunnel || head.upgrade.is_none()) {
+    if head.status == 101 && !head.upgrade.is_some_and(|chosen| may_switch(&exchange.offered, chosen)) {
         return Err(Failure::UNEXPECTED_UPGRADE);
     }
     let ignored = exchange.facts.version == Version::Http2 && exchange.may_tunnel;
@@ -161,6 +164,8 @@ fn judge(
 pub(crate) struct FilterPhase<'f> {
     pub(crate) chain: &'f trunkline_filter::Chain,
     pub(crate) compression: Option<&'f Policy>,
+    /// A cookie that the client needs.
+    pub(crate) reminder: Option<Reminder<'f>>,
     pub(crate) exchange: &'f mut trunkline_filter::Exchange,
     pub(crate) now_ns: u64,
     pub(crate) latency_ns: u64,
@@ -195,7 +200,7 @@ fn translate(
     let (edits, policy) = (filters.exchange.response_edits(), filters.compression);
     // A HEAD that the route made another method: its response has a body that the client must not get.
     let unwanted = exchange.is_head && exchange.answers != Answers::Head && head.framing != Framing::None;
-    let decision = compression(head, exchange, policy);
+    let (decision, compressor) = compression(head, exchange, policy);
     let web = web_content_type(head, exchange);
     let changes = web.is_some() || decision.coding().is_some();
     // Neither form of the body has the length that was declared.
@@ -212,18 +217,27 @@ fn translate(
     // Behind a CONNECT that was refused may come bytes that were meant for the tunnel; they must not be read as a request.
     let closes = !tunnels && (close || !exchange.facts.keep_alive || ends_with_close || connect);
     let mut out = Text::take();
-    encode::status_line(&mut out, Version::Http11, head.status, head.reason);
+    // RFC 9110 §6.6.1: what a server without a clock sends is dated here, unless the route takes that out or sets its own.
+    let mut dated = edits.removes("date");
+    encode::status_line(&mut out, Version::Http11, head.status, reason_of(head));
     encode::headers(&mut out, head.headers, |header| {
+        dated |= date::is_date(header.name);
         !matches!(header.field, Field::HopByHop | Field::Framing)
             && !edits.removes(header.name)
             && decision.keeps(header.name)
-            && !(web.is_some() && trunkline_grpc::web::drops_response_line(header.name))
+            && (web.is_none() || !trunkline_grpc::web::drops_response_line(header.name))
     });
     decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
     if let Some((content_type, form)) = &web {
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
     edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    if let Some(reminder) = &filters.reminder {
+        reminder.write(&mut out);
+    }
+    if !dated {
+        date::write(&mut out, filters.now_ns);
+    }
     if let Some(via) = forwarding.via(head.version) {
         encode::header(&mut out, "Via", via);
     }
@@ -239,7 +253,7 @@ fn translate(
     Reply {
         status: head.status,
         head: out,
-        transform: transform_for(&body, decision, policy, web.map(|(_, form)| form)),
+        transform: transform_for(&body, compressor, web.map(|(_, form)| form)),
         body,
         sink,
         upstream_keeps: head.keep_alive && !tunnels && !unwanted,
@@ -248,11 +262,30 @@ fn translate(
     }
 }
 
-/// What the client is told of the body's coding, and whether it gets one.
-fn compression(head: &ResponseHead<'_, '_>, exchange: &Exchange, policy: Option<&Policy>) -> Decision {
-    policy.map_or(Decision::Untouched, |policy| {
-        policy.decide(exchange.coding, head.status, head.content_length, pairs(head))
-    })
+/// HTTP/2 has no reason phrases, and clients of HTTP/1.1 that want one.
+fn reason_of<'b>(head: &ResponseHead<'b, '_>) -> &'b [u8] {
+    if head.version == Version::Http2 { phrase(head.status).as_bytes() } else { head.reason }
+}
+
+/// What the client is told of the body's coding, and what gives it one. Nothing is not compressed; neither is what there is no memory
+/// for.
+fn compression(
+    head: &ResponseHead<'_, '_>,
+    exchange: &Exchange,
+    policy: Option<&Policy>,
+) -> (Decision, Option<Transform>) {
+    let Some(policy) = policy else { return (Decision::Untouched, None) };
+    let decision = policy.decide(exchange.coding, head.status, head.content_length, pairs(head));
+    let Some(coding) = decision.coding() else { return (decision, None) };
+    if head.framing == Framing::None {
+        // The response to HEAD says what that to GET would.
+        let of_head = exchange.answers == Answers::Head && head.content_length != Some(0);
+        return (if of_head { decision } else { Decision::Vary }, None);
+    }
+    match Transform::compress(coding, policy.levels()) {
+        None => (Decision::Vary, None),
+        compressor => (decision, compressor),
+    }
 }
 
 /// A gRPC response for a browser: its content type, and the form that is wanted.
@@ -262,20 +295,9 @@ fn web_content_type<'b>(head: &ResponseHead<'b, '_>, exchange: &Exchange) -> Opt
     Some((content_type, wanted))
 }
 
-fn transform_for(
-    body: &Source,
-    decision: Decision,
-    policy: Option<&Policy>,
-    web: Option<Form>,
-) -> Option<Transform> {
-    if body.is_done() {
-        return None;
-    }
-    match (web, decision.coding(), policy) {
-        (Some(form), ..) => Some(Transform::Web(ResponseBridge::new(form))),
-        (None, Some(coding), Some(policy)) => Transform::compress(coding, policy.levels()),
-        _ => None,
-    }
+fn transform_for(body: &Source, compressor: Option<Transform>, web: Option<Form>) -> Option<Transform> {
+    let web = web.map(|form| Transform::Web(ResponseBridge::new(form)));
+    web.or(compressor).filter(|_| !body.is_done())
 }
 
 fn pairs<'h>(head: &'h ResponseHead<'_, '_>) -> impl Iterator<Item = (&'h str, &'h [u8])> + Clone {
@@ -289,13 +311,14 @@ fn connection_line(
     closes: bool,
     http10: bool,
 ) {
-    if let Some(protocol) = head.upgrade.filter(|_| tunnels) {
-        out.extend_from_slice(b"Connection: upgrade\r\n");
-        encode::header(out, "Upgrade", protocol);
-    } else if closes {
+    if closes {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if http10 && !tunnels {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    if let Some(protocols) = head.upgrade.filter(|_| !http10) {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+        encode::header(out, "Upgrade", protocols);
     }
 }
 
@@ -312,7 +335,7 @@ fn framing_for(
         Framing::None => Source::Nothing,
         _ if streams => Source::Stream,
         Framing::Length(length) => Source::Length(length),
-        Framing::Chunked => Source::Chunked(Box::default()),
+        Framing::Chunked => Source::chunked(connection_options(head.headers)),
         Framing::UntilClose => Source::UntilClose,
     };
     let (sink, declared) = match (client, framing) {

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Side};
 use crate::forward::{Journey, Miss, Stage};
 use crate::plan::RetryOn;
 use crate::relay::Relayed;
+use crate::upstream::LocalPool;
 
 impl Journey<'_> {
     /// Whether a response of this status is thrown away for another try. Not if there is no other server: its answer is the best there is.
@@ -53,10 +54,16 @@ impl Journey<'_> {
         {
             class.inc();
         }
-        if let Some(outliers) = &self.pool.pool.outliers
-            && let Some(ejection) = outliers.record(index, good, clock::now_ns())
-        {
-            cells.ejections.inc();
+        self.pool.judge(index, good);
+    }
+}
+
+impl LocalPool {
+    /// Tells the passive health check how a server did.
+    pub(crate) fn judge(&self, index: usize, good: bool) {
+        let (Some(outliers), Some(local)) = (&self.pool.outliers, self.servers.get(index)) else { return };
+        if let Some(ejection) = outliers.record(index, good, clock::now_ns()) {
+            local.cells().ejections.inc();
             local.server.state.eject_until(ejection.until_ns);
         }
     }

@@ -153,7 +153,7 @@ impl Secure {
                         clear_readiness(stream, Interest::READABLE);
                     }
                     incoming.advance(count);
-                    return Poll::Ready(self.process(state, incoming, stream, buffer));
+                    return Poll::Ready(process(state, incoming, stream, buffer));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
@@ -161,35 +161,6 @@ impl Secure {
                 Err(error) => return Poll::Ready(Err(Broken::Io(error))),
             }
         }
-    }
-
-    fn process(
-        &self,
-        mut state: RefMut<'_, State>,
-        mut incoming: Block,
-        stream: &TcpStream,
-        buffer: &mut [u8],
-    ) -> Result<usize, Broken> {
-        let state = &mut *state;
-        borrow_buffer(&mut state.outgoing);
-        let mut filled = 0;
-        let plain = &mut state.plain;
-        let result = state.session.process(incoming.filled_mut(), &mut state.outgoing, &mut |piece| {
-            let rest = buffer.get_mut(filled..).unwrap_or_default();
-            let count = if plain.is_empty() { fill(rest, piece) } else { 0 };
-            filled += count;
-            let left = piece.get(count..).unwrap_or_default();
-            if !left.is_empty() {
-                borrow_buffer(plain);
-                plain.extend_from_slice(left);
-            }
-        });
-        state.send_now(stream);
-        let progress = result.map_err(Broken::Tls)?;
-        state.ended = progress.closed_by_peer;
-        incoming.consume(progress.consumed);
-        state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
-        Ok(filled)
     }
 
     /// Encrypts and sends some of the slices; what the socket does not take waits in here and is sent before anything else.
@@ -259,6 +230,35 @@ impl State {
         give_back(&mut self.outgoing);
         Ok(true)
     }
+}
+
+/// Takes complete records apart: plaintext into `buffer` as far as it goes, the rest waits; what has to be answered is sent.
+fn process(
+    mut state: RefMut<'_, State>,
+    mut incoming: Block,
+    stream: &TcpStream,
+    buffer: &mut [u8],
+) -> Result<usize, Broken> {
+    let state = &mut *state;
+    borrow_buffer(&mut state.outgoing);
+    let mut filled = 0;
+    let plain = &mut state.plain;
+    let result = state.session.process(incoming.filled_mut(), &mut state.outgoing, &mut |piece| {
+        let rest = buffer.get_mut(filled..).unwrap_or_default();
+        let count = if plain.is_empty() { fill(rest, piece) } else { 0 };
+        filled += count;
+        let left = piece.get(count..).unwrap_or_default();
+        if !left.is_empty() {
+            borrow_buffer(plain);
+            plain.extend_from_slice(left);
+        }
+    });
+    state.send_now(stream);
+    let progress = result.map_err(Broken::Tls)?;
+    state.ended = progress.closed_by_peer;
+    incoming.consume(progress.consumed);
+    state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
+    Ok(filled)
 }
 
 /// Why nothing more comes of a session.

@@ -41,6 +41,11 @@ impl Sides {
         Some(Self { first: pools.next()?, others: pools.collect(), division: Some(division) })
     }
 
+    /// The side of a request.
+    pub(crate) fn side(&self, head: &RequestHead<'_, '_>, client: IpAddr, turn: u64) -> usize {
+        self.division.as_ref().map_or(0, |division| division.side(head, client, turn))
+    }
+
     pub(crate) fn pool(&self, side: usize) -> &Arc<Pool> {
         match side {
             0 => &self.first,
@@ -64,8 +69,8 @@ impl Sides {
 }
 
 impl Division {
-    /// The side of a request. Who lacks what the split goes by is divided by turns.
-    pub(crate) fn side(&self, head: &RequestHead<'_, '_>, client: IpAddr, turn: u64) -> usize {
+    /// Who lacks what the split goes by is divided by turns.
+    fn side(&self, head: &RequestHead<'_, '_>, client: IpAddr, turn: u64) -> usize {
         let key = self.key.as_ref().map(|key| key.of(head, client)).filter(|key| !key.is_empty());
         key.map_or_else(|| self.split.choose(turn), |key| self.split.choose_by(&key))
     }

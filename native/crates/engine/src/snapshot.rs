@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use trunkline_breaker::{Outliers, RetryBudget};
-use trunkline_filter::{Chain, Networks, Rewrite};
+use trunkline_filter::{Chain, Networks, Rewrite, Sticky};
 use trunkline_http::Limits;
 use trunkline_route::Router;
 use trunkline_telemetry::PerWorker;
@@ -18,6 +18,8 @@ use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
+use crate::hedge::Hedging;
+use crate::mirror;
 use crate::plan;
 use crate::sides::Sides;
 use crate::tokens::Tokens;
@@ -82,6 +84,10 @@ pub(crate) struct Route {
     pub(crate) retry: plan::Retry,
     /// `None` = as much at once as comes.
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
+    pub(crate) mirror: Option<mirror::Target>,
+    pub(crate) hedging: Option<Hedging>,
+    /// Bodies up to so many bytes are taken in before a server is chosen; 0 = none.
+    pub(crate) buffer_request_bytes: u64,
     pub(crate) allows_connect: bool,
     pub(crate) cells: Arc<PerWorker<RouteCells>>,
 }
@@ -99,6 +105,8 @@ pub(crate) struct Pool {
     pub(crate) hash_key: Option<HashKey>,
     pub(crate) outliers: Option<Outliers>,
     pub(crate) retry_budget: RetryBudget,
+    /// Keeps clients at their servers.
+    pub(crate) sticky: Option<Sticky>,
     /// `None` = as much at once as its servers take.
     pub(crate) bulkhead: Option<Arc<Bulkhead>>,
     /// Requests that wait for a server with room, over all workers.

@@ -1,5 +1,6 @@
 //! What the engine is doing, as JSON for the admin API and `trunkline status`.
 
+mod counters;
 mod traffic;
 
 use std::sync::atomic::Ordering;
@@ -72,8 +73,11 @@ fn listener_status(listener: &Listener) -> Value {
         "name": listener.name,
         "addresses": listener.addresses,
         "open_connections": listener.cells.iter().map(|cells| cells.open.get()).sum::<i64>(),
+        "open_by_worker": counters::open_by_worker(&listener.cells),
+        "connections_limit": listener.limits.connections,
         "accepted": listener.cells.iter().map(|cells| cells.accepted.get()).sum::<u64>(),
         "requests": listener.cells.iter().map(|cells| cells.requests.get()).sum::<u64>(),
+        "failures": counters::failures(&listener.cells),
     })
 }
 
@@ -88,6 +92,9 @@ fn route_status(listener: &Listener, route: &Route) -> Value {
         "errors_5xx": sum_class(&route.cells, 5, |cells| &cells.classes),
         "p50_ms": milliseconds(latencies.quantile(0.5)),
         "p99_ms": milliseconds(latencies.quantile(0.99)),
+        "latency": counters::latency(&latencies),
+        "responses": counters::responses(&route.cells, |cells| &cells.classes),
+        "body_bytes": counters::body_bytes(&route.cells),
     });
     traffic::tell_of_route(&mut told, route);
     told
@@ -135,6 +142,9 @@ fn server_status(server: &Server, standing: Standing, ejection: Option<Ejection>
         "idle_connections": server.cells.iter().map(|cells| cells.idle.get()).sum::<i64>(),
         "requests": (1..=5).map(|class| sum_class(&server.cells, class, |cells| &cells.classes)).sum::<u64>(),
         "failures": server.cells.iter().map(|cells| cells.failures.get()).sum::<u64>(),
+        "latency": counters::server_latency(&server.cells),
+        "responses": counters::responses(&server.cells, |cells| &cells.classes),
+        "tries": counters::tries(&server.cells),
     })
 }
 

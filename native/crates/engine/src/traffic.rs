@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use trunkline_filter::Sticky;
 use trunkline_telemetry::{Counter, PerWorker};
-use trunkline_traffic::Split;
+use trunkline_traffic::{Hedge, Mirror, Split};
 
 use crate::bulkhead::Bulkhead;
 use crate::compile::Compiler;
 use crate::hash_key::HashKey;
+use crate::hedge::Hedging;
+use crate::mirror::Target;
 use crate::plan;
 use crate::sides::{Division, Sides};
 use crate::snapshot::{Pool, Route};
@@ -47,6 +50,42 @@ impl Compiler<'_, '_> {
         Sides::several(found.into_iter().collect::<Option<_>>()?, division)
     }
 
+    pub(crate) fn hedging(
+        &mut self,
+        path: &str,
+        planned: Option<&plan::Hedge>,
+        before: Option<&Route>,
+    ) -> Option<Hedging> {
+        let planned = planned?;
+        let hedge = Hedge::compile(planned);
+        let hedge = hedge.map_err(|error| self.error(format!("{path}.{}", error.key), error.problem)).ok()?;
+        let known = before.and_then(|before| before.hedging.as_ref()).map(|known| Arc::clone(&known.cells));
+        let cells = known.unwrap_or_else(|| Arc::new(PerWorker::new(self.workers)));
+        Some(Hedging { hedge, plan: planned.clone(), cells })
+    }
+
+    /// A mirror's pool gets what none of the sides is.
+    pub(crate) fn mirror(
+        &mut self,
+        path: &str,
+        planned: &plan::Route,
+        sides: &Sides,
+        pools: &Pools<'_>,
+        before: Option<&Route>,
+    ) -> Option<Target> {
+        let wanted = planned.mirror.as_ref()?;
+        let mirror = Mirror::compile(wanted);
+        let mirror = mirror.map_err(|error| self.error(format!("{path}.{}", error.key), error.problem)).ok();
+        let at = format!("{path}.mirror.pool");
+        let pool = self.known_pool(&at, &wanted.pool, pools)?;
+        if sides.all().any(|side| side.name == pool.name) {
+            self.error(at, "would get each request twice");
+        }
+        let known = before.and_then(|before| before.mirror.as_ref()).map(|known| Arc::clone(&known.cells));
+        let cells = known.unwrap_or_else(|| Arc::new(PerWorker::new(self.workers)));
+        Some(Target { pool, mirror: mirror?, plan: wanted.clone(), cells })
+    }
+
     fn counts(&self, share: &plan::Share, before: Option<&Division>) -> Arc<PerWorker<Counter>> {
         let known = before.and_then(|before| before.counts_of(&share.pool));
         known.unwrap_or_else(|| Arc::new(PerWorker::new(self.workers)))
@@ -69,6 +108,20 @@ impl Compiler<'_, '_> {
             self.error(path, format!("there is no pool `{name}`"));
         }
         pool
+    }
+
+    pub(crate) fn sticky(&mut self, path: &str, planned: &plan::Pool) -> Option<Sticky> {
+        let servers: Vec<&str> = planned.servers.iter().map(|server| server.name.as_str()).collect();
+        match Sticky::compile(planned.sticky.as_ref()?, &planned.name, &servers) {
+            Ok(sticky) => Some(sticky),
+            Err(errors) => {
+                for error in errors {
+                    let (key, problem) = error.split_once(": ").unwrap_or(("name", &error));
+                    self.error(format!("{path}.sticky.{key}"), problem);
+                }
+                None
+            }
+        }
     }
 
     /// The limit of a pool or a route; with an equal plan it is the one that was, with everything that is under way.
@@ -101,7 +154,7 @@ fn planned_key(setting: &str) -> &str {
         "initial" => "adaptive.initial",
         "tolerance" => "adaptive.tolerance",
         "smoothing" => "adaptive.smoothing",
-        "window_ns" => "adaptive.window_ms",
+        "window_ns" => "adaptive.window",
         other => other,
     }
 }

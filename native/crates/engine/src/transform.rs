@@ -35,8 +35,8 @@ impl Transform {
                 encoder.push(input, out).map_err(|_| Failure::ENCODER_FAILED)
             }
             Self::Compress(_) => Err(Failure::ENCODER_FAILED),
-            Self::Web(bridge) => bridge.push(input, out).map_err(|error| of_server(&error)),
-            Self::FromWeb(bridge) => bridge.push(input, out).map_err(|error| of_client(&error)),
+            Self::Web(bridge) => bridge.push(input, out).map_err(of_server),
+            Self::FromWeb(bridge) => bridge.push(input, out).map_err(of_client),
         }
     }
 
@@ -57,10 +57,8 @@ impl Transform {
                 encoder.finish(out).map(|()| false).map_err(|_| Failure::ENCODER_FAILED)
             }
             Self::Compress(_) => Err(Failure::ENCODER_FAILED),
-            Self::Web(bridge) => {
-                bridge.finish(trailers, out).map(|()| true).map_err(|error| of_server(&error))
-            }
-            Self::FromWeb(bridge) => bridge.finish().map(|()| false).map_err(|error| of_client(&error)),
+            Self::Web(bridge) => bridge.finish(trailers, out).map(|()| true).map_err(of_server),
+            Self::FromWeb(bridge) => bridge.finish().map(|()| false).map_err(of_client),
         }
     }
 }
@@ -74,10 +72,10 @@ impl Drop for Compressor {
 }
 
 /// The response has begun, so that there is no status left to give.
-fn of_server(error: &trunkline_grpc::Error) -> Failure {
+fn of_server(error: trunkline_grpc::Error) -> Failure {
     Failure { status: 0, reason: error.as_str(), side: Side::Upstream }
 }
 
-fn of_client(error: &trunkline_grpc::Error) -> Failure {
+fn of_client(error: trunkline_grpc::Error) -> Failure {
     Failure { status: 400, reason: error.as_str(), side: Side::Client }
 }

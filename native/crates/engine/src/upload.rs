@@ -28,8 +28,12 @@ use crate::wire::Wire;
 pub(crate) struct Progress {
     /// Body bytes passed on.
     pub(crate) bytes: Cell<u64>,
+    /// Where the rest of the body comes from, if its beginning was taken in.
+    pub(crate) source: Cell<Option<Source>>,
     /// The whole body was passed on.
     pub(crate) complete: Cell<bool>,
+    /// Trailers were sent to a server of HTTP/1.1. Some take them for fields of the next request (aiohttp 3.14): there must be none.
+    pub(crate) trailers: Cell<bool>,
     /// The response has begun: its own time-outs hold now.
     pub(crate) answered: Cell<bool>,
 }
@@ -57,7 +61,7 @@ impl Journey<'_> {
         let mut up = pin!(upload.run(block));
         let mut up_over = false;
         let mut down = pin!(async {
-            let (reply, rest) = self.await_head(connection, lease, filters, tally, &[]).await?;
+            let (reply, rest) = self.await_head(connection, lease, None, filters, tally, &[]).await?;
             self.progress.answered.set(true);
             self.relay(connection, reply, rest, None, tally).await
         });
@@ -80,14 +84,21 @@ impl Journey<'_> {
 
 impl Upload<'_, '_> {
     async fn run(&self, block: &mut Block) -> Result<(), Failure> {
+        let begun = self.journey.progress.source.take();
         match (self.journey.exchange.pending, &self.journey.client.wire) {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
-            (_, Wire::Http2(stream)) => self.stream(stream).await,
+            (_, Wire::Http2(stream)) => self.stream(stream, begun.unwrap_or(Source::Stream)).await,
             (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
                 self.length(block, length).await
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
-            (Framing::Chunked, _) => self.framed(block, Source::Chunked(Box::default())).await,
+            (Framing::Chunked, _) => {
+                self.framed(
+                    block,
+                    begun.unwrap_or_else(|| Source::chunked(self.journey.exchange.connection.clone())),
+                )
+                .await
+            }
         }
     }
 
@@ -135,9 +146,12 @@ impl Upload<'_, '_> {
     }
 
     /// The body of a request on a stream.
-    async fn stream(&self, stream: &Stream) -> Result<(), Failure> {
-        let mut source = Source::Stream;
+    async fn stream(&self, stream: &Stream, mut source: Source) -> Result<(), Failure> {
         let (mut out, mut transform) = (Vec::new(), self.transform());
+        if source.is_done() {
+            // It was taken in; what ends it is still to be said.
+            self.transfer(&mut source, &mut transform, &mut Block::none(), &mut out).await?;
+        }
         while !source.is_done() {
             let mut block = Block::ordinary();
             let room = block.spare().len();
@@ -158,7 +172,7 @@ impl Upload<'_, '_> {
         block: &mut Block,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let sink = self.sink();
+        let sink = self.journey.exchange.sink();
         let fault = |reason| Failure::client(Reject::request(reason));
         let moved = match transform {
             None => source.transfer(block, sink, out).map_err(fault)?,
@@ -173,7 +187,8 @@ impl Upload<'_, '_> {
             }
         };
         if source.is_done() {
-            sink.end(source.trailers(), out);
+            let trailers = sink.end(source.trailers(), out);
+            self.journey.progress.trailers.set(trailers);
         }
         self.pass_on(out, moved).await?;
         out.clear();
@@ -183,15 +198,6 @@ impl Upload<'_, '_> {
     fn transform(&self) -> Option<Transform> {
         let form = self.journey.exchange.facts.web_form()?;
         Some(Transform::FromWeb(RequestBridge::new(form)))
-    }
-
-    fn sink(&self) -> Sink {
-        let exchange = self.journey.exchange;
-        match (self.upstream, exchange.pending) {
-            (Wire::Http2(_), _) => Sink::Frames { trailers: exchange.trailers },
-            (_, Framing::Length(_)) => Sink::Raw,
-            _ => Sink::Chunked { trailers: exchange.trailers },
-        }
     }
 
     /// A server on a stream is told that the request is complete.

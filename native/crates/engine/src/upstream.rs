@@ -47,6 +47,11 @@ impl LocalPool {
         self.balancer.borrow_mut().pick(key, now_ns, tried)
     }
 
+    /// Whether a request may go to that server, whatever the scheduler would choose.
+    pub(crate) fn admits(&self, index: usize, now_ns: u64, tried: &[usize]) -> bool {
+        self.balancer.borrow().admits(index, now_ns, tried)
+    }
+
     /// Whether some server is only out because it has as many requests as it may have.
     pub(crate) fn any_full(&self, now_ns: u64) -> bool {
         self.balancer.borrow().explain(now_ns).contains(&Standing::Full)
@@ -206,9 +211,9 @@ impl LocalServer {
         let dialled = within(timeout_ms, self.dial_at_leisure(peer)).await;
         let cells = self.cells();
         if dialled.is_ok() {
-            cells.connects.inc()
+            cells.connects.inc();
         } else {
-            cells.connect_failures.inc()
+            cells.connect_failures.inc();
         }
         dialled
     }
@@ -334,8 +339,8 @@ async fn within<T>(
 /// A server that accepted the connection and said nothing of HTTP/2.
 fn greeting_failure(reset: Reset) -> Failure {
     match reset {
-        Reset::WrongProtocol => Failure::WRONG_PROTOCOL,
-        _ => Failure::CONNECT_FAILED,
+        Reset::WrongProtocol | Reset::ByPeer => Failure::WRONG_PROTOCOL,
+        Reset::Unprocessed | Reset::Closed | Reset::Lost => Failure::CONNECT_FAILED,
     }
 }
 
@@ -364,15 +369,30 @@ fn connect_failure(error: &io::Error) -> Failure {
 /// A request in flight on a server: counted while this lives.
 pub(crate) struct Lease {
     pub(crate) local: Rc<LocalServer>,
+    /// Its index in the pool.
+    pub(crate) index: usize,
     pool: Arc<Pool>,
     started_ns: u64,
     latency_ns: Option<u64>,
+    /// Given up, it has taken so long at least: another server was quicker.
+    races: bool,
 }
 
 impl Lease {
-    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, now_ns: u64) -> Self {
+    pub(crate) fn begin(pool: &Arc<Pool>, local: &Rc<LocalServer>, index: usize, now_ns: u64) -> Self {
         local.server.state.begin();
-        Self { local: Rc::clone(local), pool: Arc::clone(pool), started_ns: now_ns, latency_ns: None }
+        let (local, pool) = (Rc::clone(local), Arc::clone(pool));
+        Self { local, index, pool, started_ns: now_ns, latency_ns: None, races: false }
+    }
+
+    /// Others run beside it.
+    pub(crate) fn race(&mut self) {
+        self.races = true;
+    }
+
+    /// It has failed.
+    pub(crate) fn leave_race(&mut self) {
+        self.races = false;
     }
 
     /// Whether any byte of a response has come.
@@ -390,7 +410,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.local.server.state.finish(clock::now_ns(), self.latency_ns);
+        let now_ns = clock::now_ns();
+        let at_least_ns = self.races.then(|| now_ns.saturating_sub(self.started_ns));
+        self.local.server.state.finish(now_ns, self.latency_ns.or(at_least_ns));
         if self.pool.limits_servers() {
             self.pool.released.notify_one();
         }

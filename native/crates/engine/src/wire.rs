@@ -179,7 +179,7 @@ impl Wire {
                 deadline.restart();
             }
         }
-        self.flush(deadline).await
+        if self.plain().is_some() { Ok(()) } else { self.flush(deadline).await }
     }
 
     /// Writes all the slices.

@@ -16,6 +16,7 @@ use trunkline_telemetry::access;
 
 use crate::acceptor::Acceptors;
 use crate::clock;
+use crate::mirror;
 use crate::recent::RecentErrors;
 use crate::snapshot::{Listener, Pool, Server, Snapshot};
 use crate::timer::Timer;
@@ -49,8 +50,9 @@ pub(crate) enum Command {
     Unlisten { listener: String, address: SocketAddr, released: Released },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
-    /// Close idle connections, let the others finish their request.
-    Drain,
+    /// Take what is in the accept queues, close all listening sockets, drop `Released`; then idle connections end, the others after
+    /// their request.
+    Drain(Released),
     /// Let what is open end as if its time were up, so that it is answered, logged and counted.
     Cut,
     /// End now, whatever is open; answered when everything of this worker is gone.
@@ -62,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Rc<Timer>,
     pub(crate) log: RefCell<Option<access::Writer>>,
+    /// Copies for mirrors that are under way.
+    pub(crate) mirrored: mirror::Load,
     cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
@@ -99,6 +103,7 @@ impl Worker {
             shared,
             timer: Rc::default(),
             log: RefCell::new(None),
+            mirrored: mirror::Load::default(),
             cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),
@@ -117,8 +122,8 @@ impl Worker {
                     acceptors.close(&listener, address, &released);
                 }
                 Command::Log(writer) => self.change_log(writer),
-                Command::Drain => {
-                    acceptors.close_all();
+                Command::Drain(released) => {
+                    acceptors.close_all(&released);
                     self.timer.wake_all();
                 }
                 Command::Cut => {

@@ -6,6 +6,7 @@
 //! them costs nothing. A removal beats every line appended before it in that order, `set` is a removal and a line.
 
 use smallvec::SmallVec;
+use trunkline_http::reads_as;
 
 /// Names and values up to here stay in the exchange itself: room for `RateLimit`, `RateLimit-Policy` and a request id, which
 /// take 130 bytes.
@@ -49,7 +50,7 @@ impl Edits {
         self.lines.is_empty()
     }
 
-    /// Whether a header line of this name, in any case, is to be left out.
+    /// Whether a header line of this name, in any case, is to be left out; also if only a server may read it as one that is.
     #[inline]
     pub fn removes(&self, name: &str) -> bool {
         self.removed_lengths & length_bit(name) != 0 && self.removes_slowly(name)
@@ -58,10 +59,7 @@ impl Edits {
     /// Lines to write after the others: name in lower case, value without CR, LF or NUL.
     pub fn appended(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let lines = self.lines.iter().filter(|line| !line.removal);
-        lines.map(|line| {
-            let name = std::str::from_utf8(line.name(&self.text)).unwrap_or_default();
-            (name, line.value(&self.text))
-        })
+        lines.map(|line| (line.name(&self.text), line.value(&self.text)))
     }
 
     pub(crate) fn enter(&mut self, position: u8) {
@@ -72,7 +70,7 @@ impl Edits {
         let Self { text, lines, reversed, position, .. } = self;
         lines.retain(|line| {
             let outranked = !*reversed || line.position == *position;
-            line.removal || !outranked || line.name(text) != name.as_bytes()
+            line.removal || !outranked || line.name(text) != name
         });
         self.removed_lengths |= length_bit(name);
         let start = self.text.len() as u32;
@@ -123,18 +121,19 @@ impl Edits {
     #[cold]
     fn removes_slowly(&self, name: &str) -> bool {
         let mut removals = self.lines.iter().filter(|line| line.removal);
-        removals.any(|line| line.name(&self.text).eq_ignore_ascii_case(name.as_bytes()))
+        removals.any(|line| reads_as(name, line.name(&self.text)))
     }
 
     fn removed_by_an_earlier_filter(&self, name: &str) -> bool {
         let mut removals = self.lines.iter().filter(|line| line.removal && line.position < self.position);
-        removals.any(|line| line.name(&self.text) == name.as_bytes())
+        removals.any(|line| line.name(&self.text) == name)
     }
 }
 
 impl Line {
-    fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        text.get(self.start as usize..self.value as usize).unwrap_or_default()
+    fn name<'t>(&self, text: &'t [u8]) -> &'t str {
+        let name = text.get(self.start as usize..self.value as usize).unwrap_or_default();
+        std::str::from_utf8(name).unwrap_or_default()
     }
 
     fn value<'t>(&self, text: &'t [u8]) -> &'t [u8] {
@@ -206,6 +205,19 @@ mod tests {
         edits.set("x-a", b"inner");
         edits.remove("x-b");
         assert_eq!(lines(&edits), [("x-a".into(), "outer".into()), ("x-b".into(), "outer".into())]);
+    }
+
+    #[test]
+    fn a_server_cannot_be_given_a_removed_field_under_a_name_that_it_folds() {
+        let mut edits = Edits::default();
+        edits.remove("x-removed");
+        edits.set("x-user-id", b"1");
+        for name in ["X_Removed", "x.removed", "X!REMOVED", "X_User-Id", "x_user_id"] {
+            assert!(edits.removes(name), "{name}");
+        }
+        for name in ["XaRemoved", "X-Remove", "X_User_Id_", "X1User1Id"] {
+            assert!(!edits.removes(name), "{name}");
+        }
     }
 
     #[test]

@@ -63,7 +63,12 @@ impl Refusal {
 
     /// 200 with a text.
     pub fn text(body: Vec<u8>) -> Self {
-        let content = FixedContent { content_type: "text/plain".to_owned(), body };
+        Self::content("text/plain", body)
+    }
+
+    /// 200 with a body of that type.
+    pub fn content(content_type: &str, body: Vec<u8>) -> Self {
+        let content = FixedContent { content_type: content_type.to_owned(), body };
         Self::fixed(200, Reason::Responded, &Arc::new(content))
     }
 

@@ -186,7 +186,7 @@ proptest! {
         let query = format!("{query}&q={param}");
         let head = RequestHead {
             method: &method, target: &path, path: &path, query: Some(&query), version: Version::Http11,
-            authority: &host, headers: &headers, framing: Framing::None, content_length: None, keep_alive: true,
+            scheme: None, authority: &host, headers: &headers, framing: Framing::None, content_length: None, keep_alive: true,
             expects_continue: false, upgrade: None, length: 0,
         };
         let params = [("id", param.as_str()), ("rest", query.as_str())];

@@ -9,6 +9,7 @@
 //! Data is handed on as slices of the input; only trailers are collected, up to a limit.
 
 use crate::error::Reason;
+use crate::fields;
 
 /// 16 hex digits hold any u64; more is an attack or a bug.
 const MAX_SIZE_DIGITS: u8 = 16;
@@ -48,20 +49,32 @@ pub struct ChunkDecoder {
     remaining: u64,
     extension_bytes: u32,
     trailers: Vec<u8>,
+    /// What `Connection` of the message names.
+    connection: Vec<u8>,
 }
 
 impl Default for ChunkDecoder {
     fn default() -> Self {
-        Self { state: State::Size { digits: 0 }, remaining: 0, extension_bytes: 0, trailers: Vec::new() }
+        Self::of(Vec::new())
     }
 }
 
 impl ChunkDecoder {
+    /// For the body of a message whose header says this of its connection ([`crate::connection_options`]): trailers that it names end
+    /// here (RFC 9110 §7.6.1).
+    pub fn of(connection: Vec<u8>) -> Self {
+        let (state, trailers) = (State::Size { digits: 0 }, Vec::new());
+        Self { state, remaining: 0, extension_bytes: 0, trailers, connection }
+    }
+
     /// Takes the next piece off `input`: how many bytes it used, and what they were.
     ///
     /// # Errors
     /// The [`Reason`] why this is no chunked body; the connection is lost then.
     pub fn decode<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Piece<'i>), Reason> {
+        if self.is_done() {
+            return Ok((0, Piece::End));
+        }
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
             if self.state == State::Data {
@@ -82,7 +95,7 @@ impl ChunkDecoder {
         self.state == State::Done
     }
 
-    /// The trailer section as received, with its final empty line; empty if there was none.
+    /// The trailer section, with its final empty line; empty if there was none.
     pub fn trailers(&self) -> &[u8] {
         if self.trailers.len() > 2 { &self.trailers } else { &[] }
     }
@@ -146,8 +159,21 @@ impl ChunkDecoder {
         }
         if done && self.trailers.len() > 2 {
             check_trailers(&self.trailers)?;
+            self.strike_named();
         }
         Ok(if done { State::Done } else { State::Trailers })
+    }
+
+    fn strike_named(&mut self) {
+        if self.connection.is_empty() {
+            return;
+        }
+        let stays = |line: &&[u8]| {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            !fields::names(&self.connection, name)
+        };
+        let lines = self.trailers.split_inclusive(|&byte| byte == b'\n');
+        self.trailers = lines.filter(stays).collect::<Vec<_>>().concat();
     }
 }
 
@@ -157,8 +183,8 @@ pub fn forwardable_trailers(section: &[u8], mut visit: impl FnMut(&str, &[u8])) 
     let mut slots = [httparse::EMPTY_HEADER; MAX_TRAILERS];
     if let Ok(httparse::Status::Complete((_, trailers))) = httparse::parse_headers(section, &mut slots) {
         let allowed = |name: &str| {
-            crate::fields::classify(name) == crate::head::Field::Other
-                && !FORBIDDEN_TRAILERS.iter().any(|forbidden| crate::fields::reads_as(name, forbidden))
+            fields::classify(name) == crate::head::Field::Other
+                && !FORBIDDEN_TRAILERS.iter().any(|forbidden| fields::reads_as(name, forbidden))
         };
         trailers
             .iter()
@@ -224,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn takes_nothing_behind_its_end() {
+        let mut decoder = ChunkDecoder::default();
+        assert_eq!(decoder.decode(b"0\r\n\r\nGET").unwrap().0, 5);
+        assert_eq!(decoder.decode(b"GET").unwrap().0, 0);
+    }
+
+    #[test]
     fn refuses_with_the_reason() {
         for (input, reason) in [
             (&b"\r\n"[..], Reason::BadChunkSize),
@@ -245,6 +278,19 @@ mod tests {
             for step in [1, 2, input.len()] {
                 assert_eq!(decode_all(input, step).unwrap_err(), reason, "{}", input.escape_ascii());
             }
+        }
+    }
+
+    #[test]
+    fn trailers_that_connection_names_end_here() {
+        for (connection, left) in [
+            ("", "X-Hop: 1\r\nX-Stay: 2\r\nx-hop: 3\r\n\r\n"),
+            ("close, x-HOP", "X-Stay: 2\r\n\r\n"),
+            ("X-Stay,X-Hop", ""),
+        ] {
+            let mut decoder = ChunkDecoder::of(connection.as_bytes().to_vec());
+            decoder.decode(b"0\r\nX-Hop: 1\r\nX-Stay: 2\r\nx-hop: 3\r\n\r\n").unwrap();
+            assert_eq!(decoder.trailers(), left.as_bytes(), "{connection}");
         }
     }
 

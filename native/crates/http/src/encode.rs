@@ -33,7 +33,7 @@ pub fn header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// The header lines for which `keep` says so, in their order.
-pub fn headers(out: &mut Vec<u8>, headers: &[Header<'_>], keep: impl Fn(&Header<'_>) -> bool) {
+pub fn headers(out: &mut Vec<u8>, headers: &[Header<'_>], mut keep: impl FnMut(&Header<'_>) -> bool) {
     for line in headers.iter().filter(|line| keep(line)) {
         header(out, line.name, line.value);
     }

@@ -5,24 +5,25 @@ use crate::head::{Field, Header};
 /// Classifies a header name. One that some servers read as a name that means something here is not passed on: CGI and WSGI make
 /// the same variable of `X_Forwarded_For` and `X-Forwarded-For`, lighttpd also of `X.Forwarded.For` and `X!Forwarded!For`.
 pub fn classify(name: &str) -> Field {
-    match known(name) {
-        Some((known, field)) if name.eq_ignore_ascii_case(known) => field,
-        Some(_) => Field::HopByHop,
+    let candidates = candidates(name.len());
+    match candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+        Some((_, field)) => *field,
+        None if candidates.iter().any(|(known, _)| reads_as(name, known)) => Field::HopByHop,
         None => Field::Other,
     }
 }
 
 /// True if a server may take `name` for `known` (in lower case), because it makes one sign of all that are no letters or digits.
-pub(crate) fn reads_as(name: &str, known: &str) -> bool {
+pub fn reads_as(name: &str, known: &str) -> bool {
     name.len() == known.len()
         && name.bytes().zip(known.bytes()).all(|(byte, wanted)| {
             byte.to_ascii_lowercase() == wanted || (wanted == b'-' && !byte.is_ascii_alphanumeric())
         })
 }
 
-/// RFC 9110 §7.6.1 has the hop-by-hop ones.
-fn known(name: &str) -> Option<(&'static str, Field)> {
-    let candidates: &[(&'static str, Field)] = match name.len() {
+/// The names of that length that mean something. RFC 9110 §7.6.1 has the hop-by-hop ones.
+fn candidates(length: usize) -> &'static [(&'static str, Field)] {
+    match length {
         2 => &[("te", Field::HopByHop)],
         3 => &[("via", Field::Via)],
         4 => &[("host", Field::Host)],
@@ -54,18 +55,44 @@ fn known(name: &str) -> Option<(&'static str, Field)> {
             ("x-forwarded-prefix", Field::Claim),
         ],
         19 => &[("proxy-authorization", Field::HopByHop)],
-        _ => return None,
-    };
-    candidates.iter().find(|(known, _)| reads_as(name, known)).copied()
+        _ => &[],
+    }
 }
 
-/// Calls `visit` for each member of a comma-separated list, white space trimmed, empty members left out (RFC 9110 §5.6.1).
-pub(crate) fn list_members<'v>(value: &'v [u8], mut visit: impl FnMut(&'v [u8])) {
-    value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
-        .for_each(&mut visit);
+/// The members of a comma-separated list, white space trimmed, empty members left out (RFC 9110 §5.6.1).
+fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// All that `Connection` says, as one list.
+pub fn connection_options(headers: &[Header<'_>]) -> Vec<u8> {
+    let lines = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("connection"));
+    lines.map(|header| header.value).collect::<Vec<_>>().join(&b',')
+}
+
+/// Whether such a list names a field.
+pub(crate) fn names(list: &[u8], name: &[u8]) -> bool {
+    members(list).any(|member| member.eq_ignore_ascii_case(name))
+}
+
+/// Calls `visit` for each member.
+pub(crate) fn list_members<'v>(value: &'v [u8], visit: impl FnMut(&'v [u8])) {
+    members(value).for_each(visit);
+}
+
+/// Whether a server may answer the `offered` protocols with a switch to the `chosen` ones (RFC 9110 §7.8).
+pub fn may_switch(offered: &[u8], chosen: &[u8]) -> bool {
+    let offers = |protocol: &[u8]| members(offered).any(|offer| offer.eq_ignore_ascii_case(protocol));
+    members(chosen).next().is_some() && members(chosen).all(offers)
+}
+
+/// Whether `Upgrade` names HTTP/2. Such an offer is never passed on: behind a proxy it opens a tunnel around every rule (the h2c
+/// smuggling attack).
+pub(crate) fn offers_http2(protocols: &[u8]) -> bool {
+    members(protocols).any(|protocol| {
+        let name = protocol.split(|&byte| byte == b'/').next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"h2c") || name.eq_ignore_ascii_case(b"h2")
+    })
 }
 
 /// Takes the headers that `Connection` names out of the forwarded set (RFC 9110 §7.6.1). Only plain end-to-end fields can be
@@ -98,6 +125,23 @@ mod tests {
         for name in ["X_Forwarded_For", "X.Forwarded-For", "x!real!ip", "Content.Length", "TRANSFER_ENCODING"]
         {
             assert_eq!(classify(name), Field::HopByHop, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_offered_may_be_switched_to() {
+        for (offered, chosen, may) in [
+            ("websocket", "WebSocket", true),
+            ("HTTP/3.0, irc/6.9", "IRC/6.9", true),
+            ("a, b", "b,, a", true),
+            ("websocket", "chat", false),
+            ("a", "a, b", false),
+            ("a/1", "a/2", false),
+            ("a", "", false),
+            ("a", " ,", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(may_switch(offered.as_bytes(), chosen.as_bytes()), may, "{offered} → {chosen}");
         }
     }
 

@@ -79,6 +79,8 @@ pub struct RequestHead<'b, 'h> {
     /// Without the `?`.
     pub query: Option<&'b str>,
     pub version: Version,
+    /// Of an absolute target or of `:scheme`, case as received.
+    pub scheme: Option<&'b str>,
     /// `host[:port]` of the target or of Host, case as received; empty only for HTTP/1.0 without Host.
     pub authority: &'b str,
     pub headers: &'h [Header<'b>],
@@ -107,7 +109,7 @@ pub struct ResponseHead<'b, 'h> {
     pub content_length: Option<u64>,
     /// The upstream will keep the connection.
     pub keep_alive: bool,
-    /// Value of `Upgrade` in a 101.
+    /// Value of `Upgrade`: in a 101 what is switched to, else what the server would like.
     pub upgrade: Option<&'b [u8]>,
     pub length: usize,
 }

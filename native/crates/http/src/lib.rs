@@ -15,7 +15,7 @@ mod response;
 mod target;
 
 pub use error::{Reason, Reject};
-pub use fields::{classify, content_length};
+pub use fields::{classify, connection_options, content_length, may_switch, reads_as};
 pub use head::{
     Field, Framing, Header, HeaderBuffer, Limits, MAX_HEADERS, RequestHead, ResponseHead, Version, find,
 };

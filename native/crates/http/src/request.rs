@@ -202,6 +202,7 @@ impl<'b> Scan<'b> {
             path: parts.path,
             query: parts.query,
             version,
+            scheme: parts.scheme,
             authority,
             headers,
             framing,
@@ -246,16 +247,10 @@ impl<'b> Scan<'b> {
         Ok(framing)
     }
 
-    /// h2c is never passed on: behind a proxy it opens a tunnel around every rule (the h2c smuggling attack). Nor is an offer with
-    /// a body: it would have to end before the protocol changes, and no client does that.
+    /// What is offered. With a body it is not passed on: that would have to end before the protocol changes, and no client does so.
     fn upgrade_token(&self, version: Version) -> Option<&'b [u8]> {
         let token = self.upgrade.filter(|_| self.connection_upgrade && version == Version::Http11)?;
-        let mut plain = !token.is_empty();
-        fields::list_members(token, |member| {
-            let name = member.split(|&byte| byte == b'/').next().unwrap_or_default();
-            plain &= !name.trim_ascii().eq_ignore_ascii_case(b"h2c");
-        });
-        plain.then_some(token)
+        (!token.is_empty() && !fields::offers_http2(token)).then_some(token)
     }
 }
 

@@ -83,7 +83,7 @@ fn parse<'b, 'h>(
         framing,
         content_length: scan.content_length,
         keep_alive: scan.keeps_alive(version, framing),
-        upgrade: scan.upgrade,
+        upgrade: scan.upgrade(status),
         length,
     }))
 }
@@ -101,11 +101,13 @@ fn status_line(buffer: &[u8]) -> Result<&[u8], Reason> {
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 struct Scan<'b> {
     content_length: Option<u64>,
     chunked: bool,
     close: bool,
     keep_alive: bool,
+    connection_upgrade: bool,
     upgrade: Option<&'b [u8]>,
 }
 
@@ -165,7 +167,9 @@ impl<'b> Scan<'b> {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
-            } else if !option.eq_ignore_ascii_case(b"upgrade") {
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.connection_upgrade = true;
+            } else {
                 named.push(option);
             }
         });
@@ -188,6 +192,12 @@ impl<'b> Scan<'b> {
             (false, false, Some(length)) => Framing::Length(length),
             (false, false, None) => Framing::UntilClose,
         })
+    }
+
+    /// What a server would like is for the next hop only if `Connection` says so, and of use only if it may be offered to it.
+    fn upgrade(&self, status: u16) -> Option<&'b [u8]> {
+        let is_advice = |protocols: &[u8]| self.connection_upgrade && !fields::offers_http2(protocols);
+        self.upgrade.filter(|protocols| status == 101 || is_advice(protocols))
     }
 
     fn keeps_alive(&self, version: Version, framing: Framing) -> bool {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use crate::error::Reason;
 
-/// A target split into its parts; `authority` only in absolute and authority form.
+/// A target split into its parts; `scheme` only in absolute form, `authority` there and in authority form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target<'b> {
+    pub scheme: Option<&'b str>,
     pub authority: Option<&'b str>,
     pub path: &'b str,
     pub query: Option<&'b str>,
@@ -26,10 +27,10 @@ pub fn parse<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
     }
     if target.starts_with('/') {
         let (path, query) = split_query(target);
-        return Ok(Target { authority: None, path, query });
+        return Ok(Target { scheme: None, authority: None, path, query });
     }
     if target == "*" && method == "OPTIONS" {
-        return Ok(Target { authority: None, path: "*", query: None });
+        return Ok(Target { scheme: None, authority: None, path: "*", query: None });
     }
     absolute_form(method, target)
 }
@@ -40,8 +41,8 @@ pub(crate) fn is_target_byte(byte: u8) -> bool {
 }
 
 fn split_query(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    match memchr::memchr(b'?', target.as_bytes()) {
+        Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
         None => (target, None),
     }
 }
@@ -51,7 +52,7 @@ fn authority_form(target: &str) -> Result<Target<'_>, Reason> {
     if !has_port || !is_authority(target) {
         return Err(Reason::BadTarget);
     }
-    Ok(Target { authority: Some(target), path: "", query: None })
+    Ok(Target { scheme: None, authority: Some(target), path: "", query: None })
 }
 
 fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason> {
@@ -70,7 +71,7 @@ fn absolute_form<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Reason
         ("", query) => ("/", query),
         parts => parts,
     };
-    Ok(Target { authority: Some(authority), path, query })
+    Ok(Target { scheme: Some(scheme), authority: Some(authority), path, query })
 }
 
 /// `uri-host [":" port]` without userinfo (RFC 9110 §4.2.4, §7.2).
@@ -82,8 +83,8 @@ pub fn is_authority(authority: &str) -> bool {
             }
             None => return false,
         },
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
+        None => match memchr::memchr(b':', authority.as_bytes()) {
+            Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
             None => (authority, None),
         },
     };
@@ -92,10 +93,9 @@ pub fn is_authority(authority: &str) -> bool {
 
 /// The host of a checked authority, without its port: `[::1]:80` gives `[::1]`.
 pub fn host_of(authority: &str) -> &str {
-    match authority.rfind(']') {
-        Some(bracket) => authority.get(..=bracket).unwrap_or(authority),
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
-    }
+    let from = if authority.starts_with('[') { authority.find(']').unwrap_or(0) } else { 0 };
+    let port = memchr::memchr(b':', &authority.as_bytes()[from..]);
+    port.and_then(|port| authority.get(..from + port)).unwrap_or(authority)
 }
 
 fn is_host_byte(byte: u8) -> bool {

@@ -103,6 +103,7 @@ impl Fields {
             path: parts.path,
             query: parts.query,
             version: Version::Http2,
+            scheme: self.scheme(),
             authority,
             expects_continue: self.collect(storage)?,
             headers: storage,

@@ -113,6 +113,11 @@ impl Engine {
         })
     }
 
+    /// Takes a server for down until its checks say otherwise; false if there is none of that name, or it is not checked.
+    fn set_unhealthy(&self, pool: &str, server: &str, detail: &str) -> bool {
+        self.0.set_unhealthy(pool, server, detail)
+    }
+
     /// Whether every listener of the plan accepts connections.
     fn listeners_ready(&self) -> bool {
         self.0.listeners_ready()
@@ -150,10 +155,14 @@ impl Engine {
         self.0.drain();
     }
 
+    /// Stops accepting, because another process does on the same sockets; idle connections stay for one more request.
+    fn retire(&self) {
+        self.0.retire();
+    }
+
     /// Drains, waits up to `grace_seconds`, ends the workers. True if no connection had to be cut.
     ///
-    /// Within the first `linger_seconds`, which is for a process whose sockets another one has taken over, idle connections
-    /// stay open for one more request.
+    /// What has retired does so for `linger_seconds` before it drains.
     #[pyo3(signature = (grace_seconds, linger_seconds = 0.0))]
     fn stop(&self, py: Python<'_>, grace_seconds: f64, linger_seconds: f64) -> PyResult<bool> {
         let (grace, linger) = (seconds(grace_seconds)?, seconds(linger_seconds)?);

@@ -40,7 +40,11 @@ pub(crate) fn load(
     let (certificate_path, key_path) = (format!("{path}.certificate"), format!("{path}.key"));
     let chain =
         problems.take_file(&certificate_path, &plan.certificate, files::certificates(&plan.certificate));
-    let key = problems.take_file(&key_path, &plan.key, files::private_key(&plan.key));
+    let key = match files::private_key(&plan.key) {
+        // One file for both is told of once.
+        Err(_) if chain.is_none() && plan.key == plan.certificate => None,
+        key => problems.take_file(&key_path, &plan.key, key),
+    };
     let chain = chain?;
     let leaf = chain.first().ok_or_else(String::new).and_then(|leaf| readable(leaf, now_unix));
     let leaf = problems.take_file(&certificate_path, &plan.certificate, leaf)?;

@@ -157,7 +157,11 @@ fn own_certificate(
         chain.first().map_or(Ok(()), |leaf| readable(leaf, now_unix).map(drop)).map(|()| chain)
     });
     let chain = problems.take_file("certificate", certificate, chain);
-    let private = problems.take_file("key", key, files::private_key(key));
+    let private = match files::private_key(key) {
+        // One file for both is told of once.
+        Err(_) if chain.is_none() && key == certificate => None,
+        private => problems.take_file("key", key, private),
+    };
     let (chain, private) = (chain?, private?);
     fingerprint.add_all(&chain);
     let own = certified_key(chain, private, provider)

@@ -136,6 +136,10 @@ fn what_is_wrong_with_a_plan_is_named() {
             json!({"certificate": alice.certificate, "verify": false}),
             "certificate: has no key; give both or none",
         ),
+        (
+            json!({"certificate": "/nowhere", "key": "/nowhere", "verify": false}),
+            "certificate: /nowhere: no such file",
+        ),
         (json!({"key": alice.key, "verify": false}), "key: has no certificate; give both or none"),
     ] {
         let found = problems(plan);

@@ -297,6 +297,7 @@ fn what_is_wrong_with_a_certificate_is_named() {
         ),
         (&missing, &site.key, "certificates[0].certificate: {certificate}: no such file"),
         (&site.certificate, &missing, "certificates[0].key: {key}: no such file"),
+        (&missing, &missing, "certificates[0].certificate: {certificate}: no such file"),
         (&text, &site.key, "certificates[0].certificate: {certificate}: holds no certificate in PEM"),
         (&broken, &site.key, "certificates[0].certificate: {certificate}: is no certificate: "),
         (&site.certificate, &encrypted, "certificates[0].key: {key}: the key is encrypted; decrypt it"),

@@ -41,14 +41,17 @@ impl Front {
         let link = Link::new(&front.worker, transport, codec, true);
         if let Some(Err(error)) = early.map(|early| link.start(early, &front)) {
             front.note(error.reason);
+            // What is left is to say so.
+            Rc::clone(&link).drive(None).await;
+            return link.linger().await;
         }
         match Rc::clone(&link).drive(Some(&front)).await {
             End::Broken(error) => {
                 front.note(error.reason);
                 link.linger().await;
             }
-            End::Peace => link.linger().await,
-            End::Closed | End::Lost => {}
+            End::Peace if !link.is_quiet() => link.linger().await,
+            End::Peace | End::Closed | End::Lost => {}
         }
     }
 

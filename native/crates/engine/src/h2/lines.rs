@@ -7,7 +7,7 @@ use trunkline_http2::{Fields, hpack::encode};
 pub(super) fn request(lines: &[u8], scheme: &str, out: &mut Vec<u8>) {
     let mut rest = Lines(lines);
     let (method, target) = request_line(rest.next().unwrap_or_default());
-    let upgrades = method == "GET" && Lines(lines).any(|line| is_websocket(line));
+    let upgrades = method == "GET" && Lines(lines).any(is_websocket);
     encode::method(out, if upgrades { "CONNECT" } else { method });
     if upgrades {
         encode::protocol(out, "websocket");

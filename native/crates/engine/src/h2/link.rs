@@ -140,8 +140,8 @@ impl Link {
     /// Waits for the server's first SETTINGS: before, nobody knows how many requests it takes at a time. What it ended with if it ended.
     pub(crate) async fn greeted(&self) -> Result<(), Reset> {
         poll_fn(|context| match self.end.get() {
-            _ if self.greeted.get() => Poll::Ready(Ok(())),
             Some(end) => Poll::Ready(Err(end.as_reset())),
+            None if self.greeted.get() => Poll::Ready(Ok(())),
             None => {
                 self.blocked.borrow_mut().push(context.waker().clone());
                 Poll::Pending
@@ -445,11 +445,10 @@ impl Link {
                 self.slots.borrow().values().for_each(|slot| slot.wake());
             }
             Event::GoAway { last_stream, .. } if !self.is_server => self.gone_above(last_stream),
-            Event::GoAway { .. } => {}
             Event::Pong { payload } if payload == DRAINING && self.warned_at_ms.replace(0) != 0 => {
                 codec.go_away(ErrorCode::NoError);
             }
-            Event::Pong { .. } => {}
+            Event::GoAway { .. } | Event::Pong { .. } => {}
         }
     }
 
@@ -538,6 +537,11 @@ impl Link {
         // To be woken then, and by a drain; which of both it was is seen above.
         let _ = self.deadline.poll_expired(context);
         Poll::Pending
+    }
+
+    /// Nothing came that was not read.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.transport.is_quiet()
     }
 
     /// A connection to a server that is not needed any more.

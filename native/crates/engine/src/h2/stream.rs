@@ -109,6 +109,11 @@ impl Stream {
         self.wait(context)
     }
 
+    /// Ready once a head of a response can be taken.
+    pub(crate) fn poll_answered(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.slot.received.borrow().heads.is_empty() { self.wait(context) } else { Poll::Ready(Ok(())) }
+    }
+
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.slot.ended.get() || !self.slot.received.borrow().data().is_empty() {
             return Poll::Ready(Ok(()));

@@ -9,6 +9,8 @@ use crate::snapshot::Snapshot;
 /// All families of this file.
 pub(super) fn page(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
     splits(page, snapshot)?;
+    mirrors(page, snapshot)?;
+    hedges(page, snapshot)?;
     limits(page, snapshot)
 }
 
@@ -24,6 +26,39 @@ fn splits(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
     for (route, division) in divided {
         for (share, requests) in division.requests() {
             family.sample(&[("route", route), ("pool", &share.pool)], requests)?;
+        }
+    }
+    Ok(())
+}
+
+fn mirrors(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
+    let routes = snapshot.listeners.iter().flat_map(|listener| &listener.routes).take(MAX_ROUTES);
+    let mirrored: Vec<_> = routes.filter_map(|route| Some((&route.name, route.mirror.as_ref()?))).collect();
+    if mirrored.is_empty() {
+        return Ok(());
+    }
+    let mut family =
+        page.family("trunkline_mirror_copies_total", "Copies for mirrors by outcome.", Kind::Counter)?;
+    for (route, target) in mirrored {
+        for (outcome, count) in target.counts() {
+            let labels = [("route", route.as_str()), ("pool", &target.pool.name), ("outcome", outcome)];
+            family.sample(&labels, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn hedges(page: &mut Exposition, snapshot: &Snapshot) -> Result<(), Error> {
+    let routes = snapshot.listeners.iter().flat_map(|listener| &listener.routes).take(MAX_ROUTES);
+    let hedged: Vec<_> = routes.filter_map(|route| Some((&route.name, route.hedging.as_ref()?))).collect();
+    if hedged.is_empty() {
+        return Ok(());
+    }
+    let help = "Tries that were begun beside a slow one, by outcome.";
+    let mut family = page.family("trunkline_hedges_total", help, Kind::Counter)?;
+    for (route, hedging) in hedged {
+        for (outcome, count) in hedging.counts() {
+            family.sample(&[("route", route), ("outcome", outcome)], count)?;
         }
     }
     Ok(())

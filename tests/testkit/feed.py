@@ -6,23 +6,28 @@ feed.put(b"data: 1\n\n")
 """
 
 import asyncio
-from queue import SimpleQueue
+from collections import deque
 
 from testkit import http2_upstream, upstream
 from testkit.pages import CHUNKED, chunk
 
-_LIMIT_S = 20
-
 
 class Feed:
-    """Pieces on their way; an empty one is the end."""
+    """Pieces on their way to one connection; an empty one is the end.
+
+    The server's thread waits without holding one of the few that asyncio lends for waiting.
+    """
 
     def __init__(self) -> None:
-        self._pieces: SimpleQueue[bytes] = SimpleQueue()
+        self._pieces: deque[bytes] = deque()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def put(self, piece: bytes) -> None:
         """Have this sent now."""
-        self._pieces.put(piece)
+        self._pieces.append(piece)
+        if self._waiting is not None:
+            loop, arrived = self._waiting
+            loop.call_soon_threadsafe(arrived.set)
 
     def end(self) -> None:
         """End the body as its framing wants it."""
@@ -63,7 +68,12 @@ class Feed:
         return script
 
     async def _next(self) -> bytes:
-        return await asyncio.to_thread(self._pieces.get, timeout=_LIMIT_S)
+        arrived = asyncio.Event()
+        # Before the look at what is here: a piece that comes in between wakes us.
+        self._waiting = (asyncio.get_running_loop(), arrived)
+        if not self._pieces:
+            await arrived.wait()
+        return self._pieces.popleft()
 
 
 def _head(*lines: str) -> bytes:

@@ -15,7 +15,7 @@ Metadata that begin with ``initial-`` and ``trailing-`` come back before and aft
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from testkit.certificates import Issued
@@ -45,6 +45,19 @@ class Received:
     remaining_s: float
 
 
+@dataclass(frozen=True)
+class Records:
+    """What has happened since somebody began them.
+
+    Attributes:
+        received: Calls as they came.
+        ended: Methods of those that are over, of the ones that last until the client's end or ours.
+    """
+
+    received: list[Received] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+
 class GrpcServer:
     """Serves ``kit.Calls`` on loopback while the ``with`` block lasts.
 
@@ -57,9 +70,7 @@ class GrpcServer:
     def __init__(
         self, issued: Issued | None = None, *, name: str = "one", at_a_time: int = 0
     ) -> None:
-        self.received: list[Received] = []
-        self.ended: list[str] = []
-        """Methods of the calls that are over, of those that last until the client's end or ours."""
+        self._records = Records()
         self._name = name
         limit = [("grpc.max_concurrent_streams", at_a_time)] if at_a_time else []
         self._server = grpc.server(ThreadPoolExecutor(64), options=[*OPTIONS, *limit])
@@ -71,10 +82,19 @@ class GrpcServer:
             credentials = grpc.ssl_server_credentials([pair])
             self.tls_port = self._server.add_secure_port("127.0.0.1:0", credentials)
 
+    @property
+    def received(self) -> list[Received]:
+        """The calls so far."""
+        return self._records.received
+
+    @property
+    def ended(self) -> list[str]:
+        """Methods of the long calls that are over."""
+        return self._records.ended
+
     def forget(self) -> None:
-        """Begin the records anew."""
-        self.received.clear()
-        self.ended.clear()
+        """Begin the records anew; what is still to come of earlier calls is not in them."""
+        self._records = Records()
 
     def wait_for_call(self, count: int = 1) -> None:
         """Return once so many calls have come.
@@ -118,20 +138,23 @@ class GrpcServer:
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def _take(self, method: str, context: Any) -> None:
-        metadata = [tuple(pair) for pair in context.invocation_metadata()]
-        self.received.append(Received(method, metadata, context.time_remaining()))
+    def _take(self, method: str, context: Any) -> Records:
+        """Record the call; where its end belongs."""
+        records = self._records
+        metadata: Metadata = [tuple(pair) for pair in context.invocation_metadata()]
+        records.received.append(Received(method, metadata, context.time_remaining()))
         if initial := [pair for pair in metadata if pair[0].startswith("initial-")]:
             context.send_initial_metadata(initial)
         trailing = [pair for pair in metadata if pair[0].startswith("trailing-")]
         context.set_trailing_metadata([*trailing, ("served-by", self._name)])
+        return records
 
     def _follow(self, method: str, context: Any) -> threading.Event:
-        """Set when the call is over."""
-        over = threading.Event()
+        """Record a long call; set when it is over."""
+        over, records = threading.Event(), self._take(method, context)
 
         def end() -> None:
-            self.ended.append(method)
+            records.ended.append(method)
             over.set()
 
         if not context.add_callback(end):
@@ -148,7 +171,6 @@ class GrpcServer:
 
     def _hang(self, message: bytes, context: Any) -> bytes:
         over = self._follow("Hang", context)
-        self._take("Hang", context)
         over.wait(_HANG_S)
         return message
 
@@ -158,7 +180,6 @@ class GrpcServer:
 
     def _begin(self, message: bytes, context: Any) -> Iterator[bytes]:
         over = self._follow("Begin", context)
-        self._take("Begin", context)
         yield message
         over.wait(_HANG_S)
 
@@ -169,10 +190,8 @@ class GrpcServer:
 
     def _join(self, messages: Iterator[bytes], context: Any) -> bytes:
         self._follow("Join", context)
-        self._take("Join", context)
         return b"".join(messages)
 
     def _talk(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
         self._follow("Talk", context)
-        self._take("Talk", context)
         yield from messages

@@ -17,8 +17,8 @@ def test_haproxy_before_nginx(tmp_path: Path) -> None:
     haproxy, haproxy_port = start_haproxy(tmp_path, nginx_port)
     with nginx, haproxy, Client(haproxy_port) as client:
         assert client.request(GET).body == b"hello"
-    for port in (nginx_port, haproxy_port):
-        wait_until(lambda port=port: not is_listening(port), timeout_s=5, what="the end")
+    wait_until(lambda: not is_listening(nginx_port), timeout_s=5, what="the end of nginx")
+    wait_until(lambda: not is_listening(haproxy_port), timeout_s=5, what="the end of HAProxy")
 
 
 def test_redis(tmp_path: Path) -> None:

@@ -59,12 +59,14 @@ impl Client {
 
     /// Serves the request of a stream.
     pub(crate) async fn serve_stream(self, admission: Admission, filters: &mut trunkline_filter::Exchange) {
+        let is_call = admission.is_call();
         let mut block = Block::none();
         let Some(response) = self.respond(admission, &mut block, filters) else { return };
         match (response.await, self.wire.stream()) {
             (Next::Cut, Some(stream)) => stream.abort(),
-            // A stream that is reset while its client still sends may take the answer with it.
-            (Next::Linger, _) => self.linger(&mut Block::ordinary()).await,
+            // A stream that is reset while its client still sends may take the answer with it. An answer that is a head alone ends the
+            // stream as it comes; curl 7.88 waits for ever if no reset follows.
+            (Next::Linger, _) if !is_call => self.linger(&mut Block::ordinary()).await,
             _ => {}
         }
     }

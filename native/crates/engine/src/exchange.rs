@@ -177,6 +177,19 @@ pub(crate) enum Admission {
     Answer(Answered),
 }
 
+impl Admission {
+    /// Whether its client speaks gRPC.
+    pub(crate) fn is_call(&self) -> bool {
+        let facts = match self {
+            Self::Partial => None,
+            Self::Forward(exchange) => Some(&exchange.facts),
+            Self::Refuse(refused) => Some(&refused.facts),
+            Self::Answer(answered) => Some(&answered.facts),
+        };
+        facts.is_some_and(|facts| facts.call.is_some())
+    }
+}
+
 pub(crate) struct Refused {
     pub(crate) failure: Failure,
     pub(crate) facts: Facts,

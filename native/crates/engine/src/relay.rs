@@ -210,7 +210,7 @@ impl Journey<'_> {
     fn end_stream(&self, reply: &Reply) {
         if let Sink::Frames { trailers } = reply.sink {
             let mut lines = Text::take();
-            if trailers && !matches!(reply.transform, Some(Transform::Web(_))) {
+            if trailers && !matches!(reply.transform.as_deref(), Some(Transform::Web(_))) {
                 body::forwardable(reply.body.trailers(), &mut lines);
             }
             self.client.wire.end(&lines);

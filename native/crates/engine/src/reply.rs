@@ -30,7 +30,8 @@ pub(crate) struct Reply {
     pub(crate) head: Text,
     pub(crate) body: Source,
     pub(crate) sink: Sink,
-    pub(crate) transform: Option<Transform>,
+    /// Boxed, because every reply would carry its 150 bytes from hand to hand otherwise.
+    pub(crate) transform: Option<Box<Transform>>,
     /// The upstream connection can be used again when the body has ended.
     pub(crate) upstream_keeps: bool,
     /// The client was told that its connection closes.
@@ -253,7 +254,7 @@ fn translate(
     Reply {
         status: head.status,
         head: out,
-        transform: transform_for(&body, compressor, web.map(|(_, form)| form)),
+        transform: transform_for(&body, compressor, web.map(|(_, form)| form)).map(Box::new),
         body,
         sink,
         upstream_keeps: head.keep_alive && !tunnels && !unwanted,

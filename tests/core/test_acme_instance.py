@@ -122,8 +122,9 @@ def challenge(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def config(pebble: Pebble, ports: Ports, challenge: str) -> Config:
-    """A configuration with these lines in its listener for TLS."""
+    """A configuration with these lines in its listener for TLS; the issuer keeps connections."""
     return lambda listener: (
+        '[runtime]\ngrace = "2s"\n'
         f'[acme.test]\ndirectory = "{pebble.directory_url}"\nca = "{pebble.ca}"\n'
         f'accept_terms = true\nchallenges = ["{challenge}"]\n'
         f'[lb.http.plain]\nlisten = "127.0.0.1:{ports.http}"\npool = "app"\n'

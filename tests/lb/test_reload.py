@@ -292,7 +292,8 @@ def swap(program: Program, kept: Site, ports: list[int], times: int) -> dict[str
 
     def settled() -> bool:
         quiet.append(fd_count(pid))
-        return len(quiet) > 20 and len(set(quiet[-20:])) == 1
+        # Longer than the second between two looks at idle connections.
+        return len(quiet) > 120 and len(set(quiet[-120:])) == 1
 
     # Listing twenty thousand takes a moment.
     wait_until(settled, timeout_s=60, what="descriptors to return")

@@ -12,7 +12,8 @@ use trunkline_http::{Reason, Reject};
 
 use crate::block::Block;
 use crate::clock;
-use crate::exchange::{Admission, Desk, Facts, unreadable};
+use crate::exchange::{Admission, Desk, unreadable};
+use crate::facts::Facts;
 use crate::failure::Failure;
 use crate::filter_state::FilterState;
 use crate::forwarding::Peer;

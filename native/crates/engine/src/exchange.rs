@@ -2,27 +2,24 @@
 //! and write the head that the upstream will get.
 
 use std::cell::Cell;
-use std::net::IpAddr;
-use std::ops::Range;
 
 use smallvec::SmallVec;
 use trunkline_compress::Coding;
 use trunkline_filter::{Remembered, Rewrite};
-use trunkline_grpc::Form;
 use trunkline_http::{
-    Answers, Field, Framing, Header, HeaderBuffer, RequestHead, Version, connection_options, encode, host_of,
-    normalise, parse_request,
+    Answers, Framing, HeaderBuffer, RequestHead, connection_options, host_of, normalise, parse_request,
 };
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
 use crate::buffering::Intake;
+use crate::facts::Facts;
 use crate::failure::{Failure, Side};
-use crate::forwarding::{CLIENT_CERTIFICATE, Peer};
-use crate::grpc::{Call, content_type};
+use crate::forwarding::Peer;
+use crate::grpc::Call;
 use crate::hash_key::Key;
 use crate::hops;
-use crate::snapshot::{Listener, Pool, Route};
-use crate::sticky;
+use crate::snapshot::{Listener, Route};
+use crate::{sticky, websocket};
 
 /// A request that was admitted, ready for the upstream.
 #[allow(clippy::struct_excessive_bools)] // independent facts
@@ -90,79 +87,6 @@ impl Exchange {
     /// What a response on a stream will look like.
     pub(crate) fn stream_answers(&self) -> Answers {
         if self.is_websocket { Answers::Connect } else { self.answers }
-    }
-}
-
-/// What is remembered of a request for its answer and its log line. Positions are in the client's block.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    pub(crate) started_ns: u64,
-    /// Behind trusted proxies; `None` until it is known.
-    pub(crate) client: Option<IpAddr>,
-    pub(crate) version: Version,
-    pub(crate) call: Option<Call>,
-    pub(crate) keep_alive: bool,
-    pub(crate) method: Range<usize>,
-    pub(crate) target: Range<usize>,
-    pub(crate) authority: Range<usize>,
-    pub(crate) user_agent: Range<usize>,
-    pub(crate) body_bytes: u64,
-    /// Copies of the above, once the block is needed for something else.
-    detached: Option<Vec<u8>>,
-}
-
-impl Facts {
-    /// How a browser writes its call, where it is translated.
-    pub(crate) fn web_form(&self) -> Option<Form> {
-        match self.call {
-            Some(Call::Web { sent, .. }) => Some(sent),
-            _ => None,
-        }
-    }
-
-    /// Of a request that could not be read.
-    pub(crate) fn unread(started_ns: u64) -> Self {
-        Self { started_ns, ..Self::default() }
-    }
-
-    /// The bytes of one of the ranges.
-    pub(crate) fn text<'t>(&'t self, range: &Range<usize>, block: Option<&'t Block>) -> &'t [u8] {
-        match (&self.detached, block) {
-            (Some(copies), _) => copies.get(range.clone()).unwrap_or_default(),
-            (None, Some(block)) => block.at(range.clone()),
-            (None, None) => &[],
-        }
-    }
-
-    /// Of a head that is not in a block.
-    fn copied(mut self, head: &RequestHead<'_, '_>) -> Self {
-        let mut copies = Vec::new();
-        let agent = user_agent(head).unwrap_or_default();
-        for (range, part) in [
-            (&mut self.method, head.method.as_bytes()),
-            (&mut self.target, head.target.as_bytes()),
-            (&mut self.authority, head.authority.as_bytes()),
-            (&mut self.user_agent, agent),
-        ] {
-            *range = copies.len()..copies.len() + part.len();
-            copies.extend_from_slice(part);
-        }
-        self.detached = Some(copies);
-        self
-    }
-
-    /// Copies what a log line needs, so that the block can take the body.
-    pub(crate) fn detach(&mut self, block: &Block) {
-        if self.detached.is_some() {
-            return;
-        }
-        let mut copies = Vec::new();
-        for range in [&mut self.method, &mut self.target, &mut self.authority, &mut self.user_agent] {
-            let start = copies.len();
-            copies.extend_from_slice(block.at(range.clone()));
-            *range = start..copies.len();
-        }
-        self.detached = Some(copies);
     }
 }
 
@@ -293,23 +217,8 @@ impl Desk<'_> {
     }
 
     fn facts(&self, bytes: &[u8], position: usize, head: &RequestHead<'_, '_>) -> Facts {
-        let place = |part: &[u8]| {
-            let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-            if start <= bytes.len() { position + start..position + start + part.len() } else { 0..0 }
-        };
-        Facts {
-            started_ns: self.started_ns,
-            client: Some(self.listener.forwarding.client(head, self.peer)),
-            version: head.version,
-            call: Call::of(head),
-            keep_alive: head.keep_alive,
-            method: place(head.method.as_bytes()),
-            target: place(head.target.as_bytes()),
-            authority: place(head.authority.as_bytes()),
-            user_agent: user_agent(head).map_or(0..0, place),
-            body_bytes: 0,
-            detached: None,
-        }
+        let client = self.listener.forwarding.client(head, self.peer);
+        Facts::of(head, client, bytes, position, self.started_ns)
     }
 
     /// The decision, and how many body bytes of the block it took.
@@ -456,7 +365,7 @@ impl Desk<'_> {
             other => (other, 0),
         };
         let to_stream = pool.plan.protocol == crate::plan::Protocol::Http2;
-        let is_websocket = to_stream && is_websocket(head);
+        let is_websocket = to_stream && websocket::is_asked_for(head);
         let sent = route.rewrite.as_ref().and_then(Rewrite::method).unwrap_or(head.method);
         let facts_call = facts.call;
         let exchange = Exchange {
@@ -479,7 +388,7 @@ impl Desk<'_> {
             timeout_ms: facts_call.and_then(|_| Call::timeout_ms(head)).unwrap_or(0),
             coding: route.compression.as_ref().and_then(|policy| policy.accepts(accepted(head))),
             is_websocket,
-            websocket_accept: if is_websocket { websocket_accept(head) } else { String::new() },
+            websocket_accept: if is_websocket { websocket::accept_line(head) } else { String::new() },
             offered: head.upgrade.unwrap_or_default().to_vec(),
             may_tunnel: head.upgrade.is_some() || head.method == "CONNECT",
             may_repeat: route.retry.methods.iter().any(|known| known == sent),
@@ -501,145 +410,12 @@ impl Desk<'_> {
         let counts = route.sides.division.is_some() || route.mirror.is_some();
         if counts { route.cells.get(self.worker).next_turn() } else { 0 }
     }
-
-    pub(crate) fn write_head(
-        &self,
-        out: &mut Vec<u8>,
-        request: &trunkline_filter::Request<'_>,
-        route: &Route,
-        pool: &Pool,
-        filters: &mut trunkline_filter::Exchange,
-        web: bool,
-    ) -> Result<(), trunkline_filter::Reason> {
-        let head = request.head;
-        let forwarding = &self.listener.forwarding;
-        match &route.rewrite {
-            None if !filters.hides_query() => {
-                let path = if head.method == "CONNECT" { head.target } else { request.path };
-                encode::request_line(out, head.method, path, head.query);
-                host_line(out, head, pool);
-            }
-            rewrite => rewritten(out, request, rewrite.as_ref(), pool, filters)?,
-        }
-        let edits = filters.upstream_edits();
-        let expects =
-            head.expects_continue && head.framing != Framing::None && Intake::of(route, head, web).is_none();
-        let drops_forwarding = forwarding.style != crate::plan::ForwardingStyle::Off;
-        let drops_claims = drops_forwarding && !forwarding.trusts(self.peer.address);
-        let trusts_certificate = forwarding.trusts(self.peer.address) && self.peer.certificate.is_none();
-        let replaces_via = forwarding.via(head.version).is_some();
-        let hops = hops::left(head);
-        encode::headers(out, head.headers, |header: &Header<'_>| match header.field {
-            _ if web && trunkline_grpc::web::drops_request_line(header.name) => false,
-            Field::Other if hops.is_some() && hops::is_max_forwards(header) => false,
-            Field::Other | Field::RequestId => !edits.removes(header.name),
-            Field::Expect => expects,
-            Field::Forwarding => !drops_forwarding && !edits.removes(header.name),
-            Field::Claim if header.name.eq_ignore_ascii_case(CLIENT_CERTIFICATE) => {
-                trusts_certificate && !edits.removes(header.name)
-            }
-            Field::Claim => !drops_claims && !edits.removes(header.name),
-            Field::Via => !replaces_via && !edits.removes(header.name),
-            Field::HopByHop | Field::Host | Field::Framing => false,
-        });
-        forwarding.write(out, head, self.peer);
-        if let Some(left) = hops.filter(|_| !edits.removes("max-forwards")) {
-            hops::write(out, left);
-        }
-        edits.appended().for_each(|(name, value)| encode::header(out, name, value));
-        if let Some(protocol) = head.upgrade {
-            out.extend_from_slice(b"Connection: upgrade\r\n");
-            encode::header(out, "Upgrade", protocol);
-            if head.version == Version::Http2 {
-                // RFC 8441 §5 leaves it out; a server of HTTP/1.1 wants one (RFC 6455 §4.1).
-                encode::header(out, "Sec-WebSocket-Key", websocket_key().as_bytes());
-            }
-        }
-        if let Some(content_type) = content_type(head).filter(|_| web) {
-            trunkline_grpc::web::write_request_lines(out, &content_type);
-        } else {
-            let speaks_http2 = pool.plan.protocol == crate::plan::Protocol::Http2;
-            if speaks_http2 && takes_trailers(head) {
-                out.extend_from_slice(b"TE: trailers\r\n");
-            }
-            encode::framing(out, head.framing, head.content_length);
-        }
-        out.extend_from_slice(b"\r\n");
-        Ok(())
-    }
-}
-
-fn user_agent<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
-    let is_it = |header: &&Header<'_>| {
-        header.name.len() == "user-agent".len() && header.name.eq_ignore_ascii_case("user-agent")
-    };
-    head.headers.iter().find(is_it).map(|header| header.value)
 }
 
 /// The values of `Accept-Encoding`.
 fn accepted<'b>(head: &RequestHead<'b, '_>) -> impl Iterator<Item = &'b [u8]> + Clone {
     let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("accept-encoding"));
     lines.map(|header| header.value)
-}
-
-/// RFC 9110 §10.1.4.
-fn takes_trailers(head: &RequestHead<'_, '_>) -> bool {
-    let lines = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("te"));
-    lines
-        .flat_map(|header| header.value.split(|&byte| byte == b','))
-        .any(|member| member.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-}
-
-fn is_websocket(head: &RequestHead<'_, '_>) -> bool {
-    head.method == "GET" && head.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
-}
-
-/// RFC 6455 §4.2.2: SHA-1 of the key and a fixed text; it proves understanding, nothing else.
-fn websocket_accept(head: &RequestHead<'_, '_>) -> String {
-    use aws_lc_rs::digest;
-    use base64::prelude::{BASE64_STANDARD, Engine};
-    let Some(key) = trunkline_http::find(head.headers, "sec-websocket-key") else { return String::new() };
-    let mut sum = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    sum.update(key);
-    sum.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    format!("Sec-WebSocket-Accept: {}\r\n", BASE64_STANDARD.encode(sum.finish()))
-}
-
-/// 16 bytes in base64: nothing secret, only new each time.
-fn websocket_key() -> String {
-    use base64::prelude::{BASE64_STANDARD, Engine};
-    BASE64_STANDARD.encode(fastrand::u128(..).to_be_bytes())
-}
-
-fn host_line(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, pool: &Pool) {
-    // HTTP/1.0 clients may send no Host; HTTP/1.1 upstreams need one.
-    let authority = if head.authority.is_empty() { pool.name.as_str() } else { head.authority };
-    encode::header(out, "Host", authority.as_bytes());
-}
-
-/// Request line and Host where a filter or the route changes them.
-fn rewritten(
-    out: &mut Vec<u8>,
-    request: &trunkline_filter::Request<'_>,
-    rewrite: Option<&Rewrite>,
-    pool: &Pool,
-    filters: &mut trunkline_filter::Exchange,
-) -> Result<(), trunkline_filter::Reason> {
-    // A query parameter that carried a credential is taken out by the same code.
-    let plain = Rewrite::default();
-    let rewrite = rewrite.unwrap_or(&plain);
-    out.extend_from_slice(rewrite.method().unwrap_or(request.head.method).as_bytes());
-    out.push(b' ');
-    rewrite.target(request, filters, out)?;
-    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    if rewrite.host(request, filters, out)? {
-        out.extend_from_slice(b"\r\n");
-    } else {
-        out.truncate(out.len() - "Host: ".len());
-        host_line(out, request.head, pool);
-    }
-    rewrite.headers(request, filters);
-    Ok(())
 }
 
 /// A refused request. Nothing of it can be skipped, so the connection ends after the answer.

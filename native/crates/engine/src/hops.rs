@@ -5,7 +5,8 @@ use trunkline_filter::{Exchange, Refusal};
 use trunkline_http::{Field, Header, RequestHead, encode, find};
 use trunkline_route::{Refusal as NoRoute, Request};
 
-use crate::exchange::{Admission, Answered, Desk, Facts, answered};
+use crate::exchange::{Admission, Answered, Desk, answered};
+use crate::facts::Facts;
 
 /// `None` = as many as there are, or what is said is no number.
 pub(crate) fn left(head: &RequestHead<'_, '_>) -> Option<u64> {

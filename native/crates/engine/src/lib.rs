@@ -3,7 +3,8 @@
 //! Worker threads with one event loop each accept connections, read requests, choose servers and relay answers; a control side
 //! compiles plans into snapshots and hands them over. Reading order: [`plan`] (what is asked for), `snapshot` (what it becomes),
 //! `worker`, `greet` (how a connection begins), `client` (HTTP/1.1) and `h2` (HTTP/2), `wire` (what a message goes over), `transport` and
-//! `secure` (bytes, plain or in TLS), `body` (how bodies end), `exchange` (one request decided), `forward` (tries; `queue`, `arrival`,
+//! `secure` (bytes, plain or in TLS), `body` (how bodies end), `exchange` (one request decided; `facts`
+//! is what stays known of it, `outgoing` the head that its server gets), `forward` (tries; `queue`, `arrival`,
 //! `retry` and `patience` are their parts), `reply` and `relay` (the answer), `upload` and `tunnel` (the other cases), `answer` (our
 //! own), `settle` (what is counted). Traffic management, compiled by `traffic`: `sides`, `sticky`, `buffering`, `bulkhead`, `mirror`,
 //! `hedge`.
@@ -24,6 +25,7 @@ mod edges;
 mod engine;
 mod exchange;
 mod explain;
+mod facts;
 mod failure;
 mod filter_state;
 mod forward;
@@ -39,6 +41,7 @@ mod hops;
 mod listening;
 mod metrics;
 mod mirror;
+mod outgoing;
 mod patience;
 pub mod plan;
 mod proxy;
@@ -62,6 +65,7 @@ mod transport;
 mod tunnel;
 mod upload;
 mod upstream;
+mod websocket;
 mod wire;
 mod worker;
 

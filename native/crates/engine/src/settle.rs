@@ -8,7 +8,7 @@ use crate::block::Block;
 use crate::cells::class_of;
 use crate::client::Client;
 use crate::clock;
-use crate::exchange::Facts;
+use crate::facts::Facts;
 use crate::failure::Failure;
 use crate::upstream::LocalServer;
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trunkline.core.config.acme import AcmeCertificate
 from trunkline.core.config.models import Model, in_plan
 from trunkline.core.config.positions import Path
-from trunkline.core.config.values import Strings, WholeSeconds, one_or_more
+from trunkline.core.config.values import Strings, WholeSeconds, duration_text, one_or_more
 
 Version = Literal["1.2", "1.3"]
 Protocol = Literal["h2", "http/1.1"]
@@ -63,10 +63,21 @@ class ClientAuth(Model):
         return {**self.to_plan(), **_absolute(folder, {"ca": self.ca}), **lists}
 
 
+def _at_most_a_week(seconds: int) -> int:
+    if seconds > _LONGEST_TICKET_S:
+        raise ValueError(f"must be at most 7d, not {duration_text(seconds * 1_000)}")
+    return seconds
+
+
+TicketLifetime = Annotated[WholeSeconds, AfterValidator(_at_most_a_week)]
+
+
 class Tickets(Model):
     """Session tickets: who comes again need not prove everything anew."""
 
-    lifetime: Annotated[WholeSeconds, Field(le=_LONGEST_TICKET_S)] | None = in_plan("lifetime_s")
+    lifetime: Annotated[WholeSeconds, AfterValidator(_at_most_a_week)] | None = in_plan(
+        "lifetime_s"
+    )
     """How long one is good for, at most 7d; 0s = none are issued; default 2h. Keys that are drawn
     are exchanged as often."""
     keys_file: str | None = None

@@ -75,9 +75,7 @@ TicketLifetime = Annotated[WholeSeconds, AfterValidator(_at_most_a_week)]
 class Tickets(Model):
     """Session tickets: who comes again need not prove everything anew."""
 
-    lifetime: Annotated[WholeSeconds, AfterValidator(_at_most_a_week)] | None = in_plan(
-        "lifetime_s"
-    )
+    lifetime: TicketLifetime | None = in_plan("lifetime_s")
     """How long one is good for, at most 7d; 0s = none are issued; default 2h. Keys that are drawn
     are exchanged as often."""
     keys_file: str | None = None

@@ -197,9 +197,11 @@ def test_the_other_challenge_after_a_failure(front: ChallengeFront, tmp_path: Pa
         care.wait_failed("a.example: tls-alpn-01: ")
         care.wait_installed()
         assert set(front.answered) == {"http-01"}
-        attempts = care.wanted.all()[0].store.read_attempts()
-    # The next renewal begins with what works.
-    assert attempts.challenge == "http-01"
+        store = care.wanted.all()[0].store
+        # The next renewal begins with what works. The file follows the status.
+        wait_until(
+            lambda: store.read_attempts().challenge == "http-01", timeout_s=5, what="the outcome"
+        )
 
 
 def test_a_restart_takes_up_what_is_there(

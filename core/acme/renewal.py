@@ -186,8 +186,10 @@ class _Worker:
                 await self._attempt(job)
 
     async def _wait(self, wait_s: float) -> None:
+        # Not `asyncio.wait_for`: in Python 3.11 it swallows a cancellation that comes with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await self._changed.wait()
         self._changed.clear()
 
     async def _attempt(self, job: _Job) -> None:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 # struct linger { on, seconds }: closing with it sends RST instead of FIN (socket(7)).
 LINGER_RESET = struct.pack("ii", 1, 0)
@@ -87,10 +88,13 @@ class Listener:
         task = asyncio.ensure_future(self._run(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self.writers.discard(writer))
 
     async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
         finally:
-            self.writers.discard(writer)
             close(writer)
+        # The FIN leaves in a later turn of the loop: until then it is open.
+        with suppress(OSError):
+            await writer.wait_closed()

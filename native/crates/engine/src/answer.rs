@@ -30,11 +30,11 @@ impl Client {
     /// Answers a refused request.
     pub(crate) async fn refuse(
         &self,
-        refused: Refused,
+        refused: Box<Refused>,
         block: &Block,
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {
-        let Refused { failure, facts, route, allow, detail, reusable, is_head } = refused;
+        let Refused { failure, facts, route, allow, detail, reusable, is_head } = *refused;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (out, response_bytes) =
             self.compose_failure(failure, close, is_head, facts.call, filters, |out| allow_line(out, allow));
@@ -46,11 +46,11 @@ impl Client {
     /// Writes a filter's own response.
     pub(crate) async fn answer(
         &self,
-        answered: Answered,
+        answered: Box<Answered>,
         block: &Block,
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {
-        let Answered { refusal, facts, route, allow, reusable, is_head } = answered;
+        let Answered { refusal, facts, route, allow, reusable, is_head } = *answered;
         let close = !reusable || !facts.keep_alive || self.must_close();
         let (status, reason) = (refusal.status, refusal.reason.as_str());
         let mut body = Text::take();

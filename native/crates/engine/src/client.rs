@@ -81,9 +81,9 @@ impl Client {
         filters: &'r mut trunkline_filter::Exchange,
     ) -> Option<Pin<Box<dyn Future<Output = Next> + 'r>>> {
         Some(match admission {
-            Admission::Forward(exchange) => Box::pin(self.forward(exchange, block, filters)),
-            Admission::Refuse(refused) => Box::pin(self.refuse(refused, block, filters)),
-            Admission::Answer(answered) => Box::pin(self.answer(answered, block, filters)),
+            Admission::Forward(exchange) => in_place(|| self.forward(exchange, block, filters)),
+            Admission::Refuse(refused) => in_place(|| self.refuse(refused, block, filters)),
+            Admission::Answer(answered) => in_place(|| self.answer(answered, block, filters)),
             Admission::Partial => return None,
         })
     }
@@ -244,4 +244,13 @@ impl Client {
             }
         }
     }
+}
+
+/// As `Box::pin`, which makes the future on the stack and copies all of it, though only its arguments mean anything yet.
+#[inline]
+fn in_place<'f, F: Future<Output = Next> + 'f>(
+    make: impl FnOnce() -> F,
+) -> Pin<Box<dyn Future<Output = Next> + 'f>> {
+    let boxed: Box<F> = Box::write(Box::new_uninit(), make());
+    Box::into_pin(boxed)
 }

@@ -78,7 +78,7 @@ impl Client {
     /// Serves an admitted request and settles it.
     pub(crate) async fn forward(
         &self,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         block: &mut Block,
         filters: &mut trunkline_filter::Exchange,
     ) -> Next {

@@ -47,7 +47,7 @@ impl Desk<'_> {
             "TRACE" => (echo(head, filters), None),
             _ => (Refusal::text(Vec::new()), self.allowed(wanted, head)),
         };
-        Admission::Answer(Answered { allow, ..answered(refusal, facts, Some(route), head) })
+        Admission::Answer(Box::new(Answered { allow, ..answered(refusal, facts, Some(route), head) }))
     }
 
     /// The methods that routes list for this path; `None` if one of them takes all.

@@ -1,16 +1,23 @@
-//! Which header lines mean something to a proxy, found by length first: most names are dismissed by one comparison.
+//! Which header lines mean something to a proxy, found by length and first letter: most names are dismissed by that.
 
 use crate::head::{Field, Header};
 
 /// Classifies a header name. One that some servers read as a name that means something here is not passed on: CGI and WSGI make
 /// the same variable of `X_Forwarded_For` and `X-Forwarded-For`, lighttpd also of `X.Forwarded.For` and `X!Forwarded!For`.
 pub fn classify(name: &str) -> Field {
-    let candidates = candidates(name.len());
-    match candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
-        Some((_, field)) => *field,
-        None if candidates.iter().any(|(known, _)| reads_as(name, known)) => Field::HopByHop,
-        None => Field::Other,
+    let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
+    for (known, field) in candidates(name.len()) {
+        if known.as_bytes().first().copied() != first {
+            continue;
+        }
+        if name.eq_ignore_ascii_case(known) {
+            return *field;
+        }
+        if reads_as(name, known) {
+            return Field::HopByHop;
+        }
     }
+    Field::Other
 }
 
 /// True if a server may take `name` for `known` (in lower case), because it makes one sign of all that are no letters or digits.

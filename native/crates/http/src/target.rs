@@ -98,8 +98,24 @@ pub fn host_of(authority: &str) -> &str {
     port.and_then(|port| authority.get(..from + port)).unwrap_or(authority)
 }
 
+/// A table: a search of 15 signs for each byte of each Host took 300 instructions a request.
+static HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let (signs, mut at) = (b"-._~%!$&'()*+;=", 0);
+    while at < signs.len() {
+        table[signs[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+    HOST_BYTES[usize::from(byte)]
 }
 
 fn is_ipv6(address: &str) -> bool {
@@ -116,9 +132,9 @@ fn is_port(port: Option<&str>) -> bool {
 /// # Errors
 /// [`Reason::BadTarget`] for a broken triplet, an encoded NUL, or `..` above the root.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, Reason> {
-    let suspicious =
-        path.as_bytes().contains(&b'%') || memchr::memmem::find(path.as_bytes(), b"/.").is_some();
-    if !suspicious {
+    // Not `memmem`, which costs more to prepare than such short texts to search.
+    let suspicious = path.bytes().zip(path.bytes().skip(1)).any(|pair| pair == (b'/', b'.'));
+    if !suspicious && memchr::memchr(b'%', path.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(path));
     }
     let decoded = decode_unreserved(path)?;

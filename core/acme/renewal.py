@@ -186,7 +186,8 @@ class _Worker:
                 await self._attempt(job)
 
     async def _wait(self, wait_s: float) -> None:
-        # Not `asyncio.wait_for`: in Python 3.11 it swallows a cancellation that comes with the event.
+        # Not `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes with the
+        # event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()

@@ -19,7 +19,7 @@ from trunkline import __version__
 from trunkline.core.acme.exposition import certificates_as_metrics
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.pool import Server
-from trunkline.core.config.problems import ConfigError
+from trunkline.core.config.problems import ConfigError, Problem
 from trunkline.core.discovery.discovery import Discovery
 from trunkline.core.known import Known, known_of, repeat
 from trunkline.core.logs import set_up_logging
@@ -33,6 +33,8 @@ log = logging.getLogger("trunkline")
 
 # Changes of these take a new process: threads and the admin socket exist from the start.
 _FIXED = ("runtime", "admin")
+# Before found servers are offered again to an engine that refused them: doubled each time.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
 class EndingError(Exception):
@@ -59,7 +61,9 @@ class Instance:
         self._started_s = time.monotonic()
         self._draining = False
         self._last_reload: dict[str, Any] | None = None
+        # The engine's servers are not those that are found.
         self._discovered = asyncio.Event()
+        self._warned: list[Problem] = []
         self._discovery = Discovery(self._discovered.set)
         self._feeding: asyncio.Task[None] | None = None
         self._renewal: Renewal | None = None
@@ -104,6 +108,8 @@ class Instance:
         async with self._reloading:
             if self._draining:
                 raise EndingError
+            # Who asks is to hear again of what is still out of order.
+            self._warned = []
             try:
                 loaded = await asyncio.to_thread(self._load)
                 applied = await self._apply(loaded)
@@ -268,10 +274,33 @@ class Instance:
     async def _apply(self, loaded: Loaded, *, bind: bool = True) -> dict[str, Any]:
         """Swap a configuration in, with the servers that are found for it."""
         wanted = loaded.builder.discover
+        self._refuse_when_ending()
         await self._discovery.follow(wanted, loaded.file.parent)
+        # That may have taken seconds, and what has ended must not listen again.
+        self._refuse_when_ending()
+        was_pending = self._discovered.is_set()
         self._discovered.clear()
         found = self._discovery.servers(wanted)
-        return await asyncio.to_thread(self._swap, loaded, found, bind)
+        try:
+            applied = await asyncio.to_thread(self._swap, loaded, found, bind)
+        except BaseException:
+            # What was found is still not in force, whichever configuration was refused.
+            if was_pending:
+                self._discovered.set()
+            raise
+        self._warn(applied.pop("warnings"))
+        return applied
+
+    def _refuse_when_ending(self) -> None:
+        if self._draining:
+            raise EndingError
+
+    def _warn(self, warnings: list[Problem]) -> None:
+        """Once, not with each swap; a reload asks anew."""
+        for warning in warnings:
+            if warning not in self._warned:
+                log.warning("%s", warning)
+        self._warned = warnings
 
     def _swap(
         self, loaded: Loaded, found: Mapping[str, Sequence[Server]], bind: bool
@@ -289,7 +318,8 @@ class Instance:
         if self._renewal is None and wanted:
             renewal = await asyncio.to_thread(_import_renewal)
             self._renewal = renewal(self._engine, self._install_certificates)
-        if self._renewal is not None:
+        # After `stop` nobody would end what began here.
+        if self._renewal is not None and not self._draining:
             self._renewal.update(wanted)
 
     async def _install_certificates(self) -> None:
@@ -302,23 +332,36 @@ class Instance:
             await self._apply(self.loaded)
 
     async def _feed(self) -> None:
-        """Swap in what discovery finds; changes that come together are taken up together."""
+        """Swap in what discovery finds; changes that come together are taken up together.
+
+        A swap that fails is tried again: its cause, e.g. a certificate that has expired, may be
+        mended without a change of the servers.
+        """
+        pause_s = _FIRST_PAUSE_S
         while True:
             await self._discovered.wait()
             async with self._reloading:
                 # A reload may have been quicker.
-                if self._discovered.is_set():
-                    await self._take_up()
+                in_force = not self._discovered.is_set() or await self._take_up()
+            if in_force:
+                pause_s = _FIRST_PAUSE_S
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _take_up(self) -> None:
+    async def _take_up(self) -> bool:
         try:
             applied = await self._apply(self.loaded)
         except ConfigError as error:
             log.error("found servers refused: %s", error)
+        except EndingError:
+            log.debug("found servers come too late")
         except Exception:
             log.exception("found servers could not be taken up")
         else:
             log.info("found servers taken up", extra=applied)
+            return True
+        return False
 
     def _changed_for_good(self, loaded: Loaded) -> list[str]:
         old, new = self.loaded.config, loaded.config
@@ -342,13 +385,15 @@ def apply(
     bind: bool = True,
     found: Mapping[str, Sequence[Server]] | None = None,
 ) -> dict[str, Any]:
-    """Give the engine a plan; its figures (generation, build_ms, swap_us).
+    """Give the engine a plan; its figures (generation, build_us, swap_us).
 
-    Without `bind` the plan is compiled and can be explained, and nothing listens. `found` are the
-    servers that were discovered, by pool.
+    `warnings` among them are the problems of what is served without. Without `bind` the plan is
+    compiled and can be explained, and nothing listens. `found` are the servers that were
+    discovered, by pool.
 
     Raises:
         ConfigError: The engine refuses it, or cannot bind; every error has its place.
+        EndingError: It drains.
     """
     try:
         plan = loaded.builder.to_json(found) if found else loaded.plan
@@ -357,7 +402,20 @@ def apply(
         raise loaded.refusal(error.errors) from error
     except OSError as error:
         raise loaded.cannot_open(error) from error
+    except RuntimeError as error:
+        raise EndingError from error
+    applied["warnings"] = loaded.refusal(applied["warnings"]).problems
     return applied
+
+
+def compile_strictly(loaded: Loaded) -> None:
+    """Let an engine that serves nothing judge the plan.
+
+    Raises:
+        ConfigError: It refuses it, or would serve it without something that is asked for.
+    """
+    if warnings := apply(Engine(1), loaded, bind=False)["warnings"]:
+        raise ConfigError(warnings)
 
 
 def relative_to_config(loaded: Loaded, path: str) -> Path:

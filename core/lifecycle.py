@@ -4,6 +4,7 @@ The main thread runs this on uvloop; the engine's own threads serve.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -18,6 +19,7 @@ from trunkline.core.admin.server import (
     choose_socket,
     choose_token,
     open_admin,
+    wanted_address,
 )
 from trunkline.core.config.load import Loaded
 from trunkline.core.config.problems import ConfigError
@@ -33,6 +35,11 @@ from trunkline.core.upgrade.upgrader import Estate, Upgrader
 log = logging.getLogger("trunkline")
 
 STOPPED, CUT_OFF = 0, 4
+_ADMIN_LISTEN = ("admin", "listen")
+_HELD = (
+    "cannot listen on {}: the running process's own listener holds the port at another address, "
+    "and holds it until it ends; this change takes a stop and a start, not an upgrade"
+)
 
 
 def serve(load: Callable[[], Loaded]) -> int:
@@ -107,6 +114,8 @@ class _Life:
         settings = self._loaded.config.admin
         # Bound first: what cannot start must not have taken a connection.
         listening = self._admin_socket() if settings.enabled else None
+        if listening is None:
+            self._inherited.close_admin()
         predecessor = self._inherited.predecessor
         legacy = Legacy() if predecessor is None else await predecessor.legacy()
         self._instance.adopt(self._inherited.listeners)
@@ -131,13 +140,15 @@ class _Life:
         log.info("serving", extra={**applied, "admin": url})
 
     def _admin_socket(self) -> socket.socket:
-        address = self._loaded.config.admin.listen
+        address = wanted_address(self._loaded)
+        is_held = address is not None and self._inherited.has_port(address.port)
         try:
             return choose_socket(address, self._inherited)
         except OSError as error:
-            raise self._loaded.cannot_listen(
-                ("admin", "listen"), address or DEFAULT_ADDRESS, error
-            ) from error
+            at = address or DEFAULT_ADDRESS
+            if is_held and error.errno == errno.EADDRINUSE:
+                raise self._loaded.problem(_ADMIN_LISTEN, _HELD.format(at)) from error
+            raise self._loaded.cannot_listen(_ADMIN_LISTEN, at, error) from error
 
     def _name_unclaimed(self) -> None:
         """Sockets that nobody listens on: in an upgrade, those of listeners that were removed."""

@@ -20,7 +20,7 @@ from trunkline.core.config.discover import Discover
 from trunkline.core.config.document import Document
 from trunkline.core.config.pool import Pool, Server
 from trunkline.core.config.positions import Path
-from trunkline.core.config.values import Address
+from trunkline.core.config.values import LONG_LABEL, Address
 
 _PLAN_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _UNIT = re.compile(r"_(ms|s|bytes)$")
@@ -115,6 +115,10 @@ class PlanBuilder:
                 self.report(source, taken)
             self._listening.append(_Claim(address, resolved, source))
         return found
+
+    def is_claimed(self, address: Address) -> bool:
+        """Whether something listens on this IP address and port."""
+        return any(claim.meets(address) for claim in self._listening)
 
     def listen_addresses(self) -> list[Address]:
         """Every address that something listens on, as written."""
@@ -236,13 +240,16 @@ class PlanBuilder:
             found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         except OSError as error:
             reason = error.strerror or str(error)
-            self.report(
-                source, f'"{address.host}" does not resolve: {reason[:1].lower()}{reason[1:]}'
-            )
-            return []
+            return self._unresolved(address, source, f"{reason[:1].lower()}{reason[1:]}")
+        except UnicodeError:
+            return self._unresolved(address, source, LONG_LABEL)
         family = socket.AF_INET if any(f == socket.AF_INET for f, *_ in found) else socket.AF_INET6
         hosts = dict.fromkeys(str(place[0]) for f, _, _, _, place in found if f == family)
         return [Address(host, address.port) for host in hosts]
+
+    def _unresolved(self, address: Address, source: Path, reason: str) -> list[Address]:
+        self.report(source, f'"{address.host}" does not resolve: {reason}')
+        return []
 
 
 def _server_to_plan(server: Server) -> dict[str, Any]:

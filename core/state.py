@@ -7,6 +7,7 @@ folder is the user's alone and the files hold the admin token, so their mode is 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,15 +48,31 @@ def forget(running: Running) -> None:
 
 
 def find(config: str | Path) -> Running | None:
-    """What runs with this configuration file, None if nothing does."""
+    """What runs with this configuration file, None if nothing does.
+
+    Raises:
+        PermissionError: It is another user's.
+    """
     running = _read(_path(config))
     return running if running and _is_alive(running.pid) else None
 
 
 def find_all() -> list[Running]:
-    """Everything that runs."""
-    found = (_read(path) for path in sorted(state_directory().glob("*.json")))
+    """Everything that runs.
+
+    Raises:
+        PermissionError: The folder or a file in it is another user's.
+    """
+    found = (_read(path) for path in sorted(_files()))
     return [running for running in found if running and _is_alive(running.pid)]
+
+
+def _files() -> Iterator[Path]:
+    """Not `glob`, to which a folder that cannot be read is an empty one."""
+    try:
+        yield from (path for path in state_directory().iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return
 
 
 def _path(config: str | Path) -> Path:

@@ -9,7 +9,7 @@ from trunkline.core.config.listener import HttpListener
 from trunkline.core.config.models import Model, Name
 from trunkline.core.config.pool import Pool
 from trunkline.core.config.route import Exchange
-from trunkline.core.config.values import Strings
+from trunkline.core.config.values import SomeStrings
 from trunkline.gateway.filters import ANSWERS, Filter
 
 
@@ -23,7 +23,7 @@ class Consumer(Model):
 class Api(Exchange):
     """A front end (which requests), filters, and a back end (what is called)."""
 
-    listeners: Strings | None = None
+    listeners: SomeStrings | None = None
     """Names of the listeners that offer it; default: all."""
     backend: Rewrite | None = None
     """How the call differs from the request; default: not at all."""

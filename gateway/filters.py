@@ -16,6 +16,8 @@ from trunkline.core.config.values import (
     Duration,
     Networks,
     Size,
+    SomeNetworks,
+    SomeStrings,
     StatusRange,
     Strings,
     WholeSeconds,
@@ -40,8 +42,8 @@ class IpAccess(Model):
     """403 by the client's address."""
 
     type: Literal["ip_access"]
-    allow: Networks | None = None
-    """If not empty, all others are refused."""
+    allow: SomeNetworks | None = None
+    """If given, all others are refused."""
     deny: Networks | None = None
     """Wins over `allow`."""
 
@@ -80,7 +82,7 @@ class ApiKey(Model):
     """Default X-API-Key, unless `query` is given."""
     query: str | None = None
     """A query parameter that carries the key."""
-    consumers: Strings | None = None
+    consumers: SomeStrings | None = None
     """Who may pass; default: every consumer."""
     forward: bool | None = None
     """Send the key on to the server; default false."""

@@ -14,16 +14,22 @@ class NotRunningError(Exception):
     """No running trunkline could be found or reached; the message says what was tried."""
 
 
+class NoAnswerError(Exception):
+    """It was asked, and has not answered in time: what was asked for may be done all the same."""
+
+
 class RefusedError(Exception):
     """The admin API answered with an error.
 
     Attributes:
         status: HTTP status.
         body: Its JSON answer.
+        reason: What that says, in one line.
     """
 
     def __init__(self, status: int, body: Any) -> None:
-        super().__init__(f"the admin API answered {status}: {_reason(body)}")
+        self.reason = _reason(body)
+        super().__init__(f"the admin API answered {status}: {self.reason}")
         self.status = status
         self.body = body
 
@@ -41,7 +47,8 @@ class AdminClient:
         """Call a route and return its JSON answer.
 
         Raises:
-            NotRunningError: Nobody answers.
+            NotRunningError: Nobody can be asked.
+            NoAnswerError: The answer has not come in time.
             RefusedError: The answer is an error.
         """
         data = None if body is None else json.dumps(body).encode()
@@ -54,6 +61,10 @@ class AdminClient:
             raise RefusedError(error.code, _json_or_text(error.read())) from error
         except ValueError as error:
             raise NotRunningError(f"{self._url} is not the URL of an admin API") from error
+        except TimeoutError as error:
+            # Only of the answer: what happens before that is wrapped by the library.
+            waited = f"no answer from {self._url} in {timeout_s:g} s"
+            raise NoAnswerError(f"{waited}; it may still be at it: trunkline status") from error
         except OSError as error:
             raise NotRunningError(f"no answer from {self._url}: {error}") from error
 
@@ -64,11 +75,11 @@ def find_client(config: Path | None) -> AdminClient:
     `TRUNKLINE_ADMIN_URL` and `TRUNKLINE_ADMIN_TOKEN` come first: they reach other machines.
 
     Raises:
-        NotRunningError: There is none, or more than one to choose from.
+        NotRunningError: There is none, or more than one to choose from, or it is another user's.
     """
     if url := os.environ.get("TRUNKLINE_ADMIN_URL"):
         return AdminClient(url, os.environ.get("TRUNKLINE_ADMIN_TOKEN", ""))
-    found = state.find_all()
+    found = _find_all()
     if config is not None:
         found = [one for one in found if one.config == os.path.realpath(config)]
     if not found:
@@ -78,6 +89,14 @@ def find_client(config: Path | None) -> AdminClient:
         files = ", ".join(one.config for one in found)
         raise NotRunningError(f"more than one runs ({files}); name one with --config")
     return AdminClient(found[0].url, found[0].token)
+
+
+def _find_all() -> list[state.Running]:
+    try:
+        return state.find_all()
+    except PermissionError as error:
+        whose = f"{error.filename} belongs to another user; run as that user or root"
+        raise NotRunningError(whose) from error
 
 
 def _json_or_text(data: bytes) -> Any:

@@ -103,6 +103,17 @@ def _settings(instance: Instance, token: str, upgrade: Upgrade) -> uvicorn.Confi
     )
 
 
+def wanted_address(loaded: Loaded) -> Address | None:
+    """Where the admin API is to be; None for the default address if that is free.
+
+    It is bound before the listeners: it must not take what the configuration gives to one of them.
+    """
+    written = loaded.config.admin.listen
+    if written is None and loaded.builder.is_claimed(DEFAULT_ADDRESS):
+        return Address(DEFAULT_ADDRESS.host, 0)
+    return written
+
+
 def choose_socket(configured: Address | None, inherited: Inherited) -> socket.socket:
     """A listening socket: an inherited one, or where configured, or on the default port, or free.
 

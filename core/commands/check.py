@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 from trunkline.core.commands import output
 from trunkline.core.config.load import config_model, load, require_roles
 from trunkline.core.config.problems import ConfigError
-from trunkline.core.instance import apply
-from trunkline.core.native import Engine
+from trunkline.core.instance import compile_strictly
 from trunkline.core.role import Role
 
 
@@ -19,7 +18,7 @@ def check(file: Path, roles: Sequence[Role]) -> int:
         with TemporaryDirectory(prefix="trunkline-") as state:
             loaded = load(file, roles, state=Path(state))
             require_roles(loaded, roles)
-            apply(Engine(1), loaded, bind=False)
+            compile_strictly(loaded)
     except ConfigError as refused:
         output.problems(refused.problems)
         count = len(refused.problems)

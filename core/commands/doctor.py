@@ -15,12 +15,13 @@ from trunkline.core.doctor.finding import Finding, Host
 from trunkline.core.doctor.machine import machine
 from trunkline.core.doctor.needs import Needs, needs_of
 from trunkline.core.doctor.network import network
+from trunkline.core.instance import compile_strictly
 from trunkline.core.role import Role
 
 
 def doctor(config: Path | None, roles: Sequence[Role], *, as_json: bool) -> int:
     """Print all findings; 1 if something needs mending."""
-    findings = list(_everything(config, roles))
+    findings = list(everything(config, roles))
     if as_json:
         output.as_json([finding.to_json() for finding in findings])
     else:
@@ -28,7 +29,8 @@ def doctor(config: Path | None, roles: Sequence[Role], *, as_json: bool) -> int:
     return output.FAILED if any(each.level == "look" for each in findings) else output.OK
 
 
-def _everything(config: Path | None, roles: Sequence[Role]) -> Iterator[Finding]:
+def everything(config: Path | None, roles: Sequence[Role]) -> Iterator[Finding]:
+    """What is found, without and with a configuration."""
     yield from probes.native()
     yield from probes.state_folder()
     needs = Needs()
@@ -55,7 +57,9 @@ def host_findings(host: Host, needs: Needs) -> Iterator[Finding]:
 
 def _load(config: Path, roles: Sequence[Role]) -> Loaded:
     with TemporaryDirectory(prefix="trunkline-") as state:
-        return load(config, roles, state=Path(state))
+        loaded = load(config, roles, state=Path(state))
+        compile_strictly(loaded)
+    return loaded
 
 
 def _unsound(config: Path, refused: ConfigError) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ _UNIX_NS = "_unix_ns"
 # Keys of times in seconds since 1970.
 _UNIX_S = {"at", "found_at", "not_before", "not_after", "next_attempt"}
 
-OK, FAILED, NOT_RUNNING = 0, 1, 3
+OK, FAILED, NOT_RUNNING, NO_ANSWER = 0, 1, 3, 5
 
 
 def console() -> Console:

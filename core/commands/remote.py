@@ -7,7 +7,13 @@ from typing import Any
 
 import orjson
 
-from trunkline.core.admin.client import AdminClient, NotRunningError, RefusedError, find_client
+from trunkline.core.admin.client import (
+    AdminClient,
+    NoAnswerError,
+    NotRunningError,
+    RefusedError,
+    find_client,
+)
 from trunkline.core.commands import output
 from trunkline.core.config.load import load
 from trunkline.core.config.problems import ConfigError, Problem
@@ -17,6 +23,8 @@ from trunkline.core.role import Role
 
 # Between the outcome of an upgrade and its answer.
 _ANSWER_S = 10.0
+# A reload waits for an upgrade that is under way, and for names; many routes take seconds.
+_RELOAD_S = 300.0
 # There may be hundreds; `GET /errors` of the admin API has them all.
 _ERRORS_SHOWN = 20
 
@@ -34,8 +42,7 @@ def upgrade(config: Path | None, timeout_s: float) -> int:
         try:
             answer = client.call("POST", "/upgrade", request, timeout_s=timeout_s + _ANSWER_S)
         except RefusedError as refused:
-            reason = refused.body["detail"] if isinstance(refused.body, dict) else refused
-            return _refused(refused, f"not upgraded, the old process serves on: {reason}")
+            return _refused(refused, f"not upgraded, the old process serves on: {refused.reason}")
         pid, previous = answer["pid"], answer["previous_pid"]
         print(f"upgraded: process {pid} serves, process {previous} finishes what it has begun")
         return output.OK
@@ -92,6 +99,9 @@ def _ask(config: Path | None, question: Callable[[AdminClient], int]) -> int:
     except NotRunningError as error:
         output.error(str(error))
         return output.NOT_RUNNING
+    except NoAnswerError as error:
+        output.error(str(error))
+        return output.NO_ANSWER
     except RefusedError as error:
         output.error(str(error))
         return output.FAILED
@@ -99,7 +109,7 @@ def _ask(config: Path | None, question: Callable[[AdminClient], int]) -> int:
 
 def _reload(client: AdminClient) -> int:
     try:
-        answer = client.call("POST", "/reload")
+        answer = client.call("POST", "/reload", timeout_s=_RELOAD_S)
     except RefusedError as refused:
         return _refused(refused, "refused: the old configuration keeps running")
     waiting_tables = answer.pop("needs_restart")

@@ -8,7 +8,12 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from trunkline.core.admin.client import NotRunningError, RefusedError, find_client
+from trunkline.core.admin.client import (
+    NoAnswerError,
+    NotRunningError,
+    RefusedError,
+    find_client,
+)
 from trunkline.core.commands import output
 from trunkline.core.commands.top_rates import Look, Span
 from trunkline.core.commands.top_tables import everything
@@ -32,6 +37,9 @@ def top(config: Path | None, *, interval_s: float, once: bool) -> int:
     except NotRunningError as error:
         output.error(str(error))
         return output.NOT_RUNNING
+    except NoAnswerError as error:
+        output.error(str(error))
+        return output.NO_ANSWER
     except RefusedError as error:
         output.error(str(error))
         return output.FAILED
@@ -59,7 +67,7 @@ def _spans(
         time.sleep(interval_s)
         try:
             after = _look(config)
-        except NotRunningError as error:
+        except (NotRunningError, NoAnswerError) as error:
             # It may be on its way back.
             yield Text(str(error), style="bold red")
             continue

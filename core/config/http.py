@@ -28,7 +28,10 @@ def _as_sent(method: str) -> str:
 Method = Annotated[Token, AfterValidator(_as_sent)]
 Methods = Annotated[list[Method], one_or_more(Method)]
 HostPattern = Annotated[str, StringConstraints(to_lower=True, pattern=patterns.HOST)]
-HostPatterns = Annotated[list[HostPattern], one_or_more(HostPattern)]
+# None written means every host, as with methods: an empty list would mean the same, and look as if
+# it meant none.
+HostPatterns = Annotated[list[HostPattern], Field(min_length=1), one_or_more(HostPattern, least=1)]
+SomeMethods = Annotated[list[Method], Field(min_length=1), one_or_more(Method, least=1)]
 HeaderValue = Annotated[str, StringConstraints(pattern=patterns.HEADER_VALUE)]
 HeaderValues = Annotated[list[HeaderValue], one_or_more(HeaderValue)]
 Status = Annotated[int, Field(ge=100, le=599)]
@@ -75,7 +78,7 @@ class Match(Model):
     """The first segments of the path."""
     regex: str | None = None
     """A regular expression for the whole path; tried after all others."""
-    methods: Methods | None = None
+    methods: SomeMethods | None = None
     """Default: every method."""
     headers: dict[Token, AnyPredicate] | None = None
     query: dict[str, AnyPredicate] | None = None

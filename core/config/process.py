@@ -29,7 +29,7 @@ class Admin(Model):
     enabled: bool = True
     """Whether it runs; default true."""
     listen: AnyPortAddress | None = None
-    """Default 127.0.0.1:9901, or a free port if another process has that one."""
+    """Default 127.0.0.1:9901, or a free port if a listener or another process has that one."""
     token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
     """What a client must show as `Authorization: Bearer …`, at least 8 characters;
     default: a new one at each start."""

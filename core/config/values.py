@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _MS_PER_UNIT = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _BYTES_PER_UNIT = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
@@ -21,6 +21,8 @@ _MOST_BYTES = 1 << 50
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|KB|MB|GB)")
+# Python finds it when it encodes the name, with an error that is none of the system's.
+LONG_LABEL = "a part of it is longer than 63 characters (RFC 1035 §2.3.4)"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
 
 
@@ -155,9 +157,13 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def one_or_more(item: Any) -> BeforeValidator:
-    """For a list of `item`: one alone may stand without its brackets, if it is written as text."""
-    return BeforeValidator(as_list, json_schema_input_type=list[item] | item)
+def one_or_more(item: Any, *, least: int = 0) -> BeforeValidator:
+    """For a list of `item`: one alone may stand without its brackets, if it is written as text.
+
+    `least` is what the schema says of the list's length; the type itself has to say it, too.
+    """
+    many = Annotated[list[item], Field(min_length=least)] if least else list[item]
+    return BeforeValidator(as_list, json_schema_input_type=many | item)
 
 
 def _defaults(value: Any) -> Any:
@@ -218,6 +224,10 @@ SocketAddress = Annotated[AnyPortAddress, AfterValidator(_fixed_port)]
 Network = Annotated[str, AfterValidator(_network)]
 Networks = Annotated[list[Network], one_or_more(Network)]
 Strings = Annotated[list[str], one_or_more(str)]
+# Where none written means all: an empty list, of which one could think that it means nobody, would
+# mean all as well.
+SomeNetworks = Annotated[list[Network], Field(min_length=1), one_or_more(Network, least=1)]
+SomeStrings = Annotated[list[str], Field(min_length=1), one_or_more(str, least=1)]
 StatusRange = Annotated[
     tuple[int, int],
     BeforeValidator(parse_statuses),

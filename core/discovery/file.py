@@ -45,7 +45,8 @@ class FileSource:
             DiscoveryError: It cannot be read, or holds no list of servers.
         """
         try:
-            stamp = _stamp(self._path)
+            # Files may be far away: on a network that hangs, only this thread does.
+            stamp = await asyncio.to_thread(_stamp, self._path)
             if self._seen is None or self._seen[0] != stamp:
                 written = await asyncio.to_thread(read_servers, self._path)
                 self._seen = (stamp, await resolved(written))

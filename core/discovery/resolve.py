@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 
 from trunkline.core.config.pool import Server
-from trunkline.core.config.values import Address
+from trunkline.core.config.values import LONG_LABEL, Address
 from trunkline.core.discovery.source import DiscoveryError
 
 
@@ -41,5 +41,7 @@ async def _hosts(address: Address) -> list[str]:
         found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise DiscoveryError(f'"{address.host}" does not resolve: {error.strerror}') from error
+    except UnicodeError as error:
+        raise DiscoveryError(f'"{address.host}" does not resolve: {LONG_LABEL}') from error
     family = socket.AF_INET if any(f == socket.AF_INET for f, *_ in found) else socket.AF_INET6
     return list(dict.fromkeys(str(place[0]) for f, _, _, _, place in found if f == family))

@@ -1,5 +1,6 @@
 """What no file tells: it is tried."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -69,8 +70,10 @@ def port(address: Address, config: Path) -> Finding:
 
 
 def _taken(subject: str, address: Address, config: Path, reason: str) -> Finding:
-    running = state.find(config)
-    if running is not None:
-        return Finding(subject, f"in use; process {running.pid} runs with this file")
+    # Another user's state folder tells us nothing.
+    with contextlib.suppress(PermissionError):
+        running = state.find(config)
+        if running is not None:
+            return Finding(subject, f"in use; process {running.pid} runs with this file")
     remedy = f"ss -ltnp 'sport = :{address.port}'   shows who has it"
     return Finding(subject, reason, "look", "trunkline would not start", remedy)

@@ -96,6 +96,17 @@ class Inherited:
         for listener in self.listeners:
             listener.close()
 
+    def close_admin(self) -> None:
+        """Nobody would answer on it here."""
+        if self.admin is not None:
+            self.admin.close()
+
+    def has_port(self, port: int) -> bool:
+        """Whether the process before this one listens on it, at whatever address."""
+        given = [*self.listeners, *([] if self.admin is None else [self.admin])]
+        ports = {one.getsockname()[1] for one in given}
+        return self.predecessor is not None and port in ports
+
 
 def take_inherited(environment: MutableMapping[str, str]) -> Inherited:
     """What a running process, or else the service manager, gives us.

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.core.config.problems import Problem
@@ -132,15 +132,17 @@ class Upgrader:
         raise UpgradeError(reason, was_tried=False)
 
     async def _try(self, estate: Estate, timeout_s: float) -> int:
-        # No reload meanwhile: it might open sockets that the new process does not hear of.
-        async with self._instance.changing:
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        in_time = f"in {timeout_s:g} s"
+        async with self._no_changes(deadline_s, in_time):
             log.info("upgrading", extra={"command": self._command})
             ours, theirs = socket.socketpair()
             with theirs:
                 child = self._start(estate, theirs)
             with contextlib.closing(Channel(ours)) as channel:
                 try:
-                    await self._await_ready(child, channel, estate, timeout_s)
+                    async with _until(deadline_s, f"process {child.pid} was not ready {in_time}"):
+                        await self._await_ready(child, channel, estate)
                 except UpgradeError:
                     await channel.send({"serve": False})
                     self._dismiss(child, estate)
@@ -148,6 +150,17 @@ class Upgrader:
                 self._hand_over(child.pid)
                 await channel.send({"serve": True})
             return child.pid
+
+    @contextlib.asynccontextmanager
+    async def _no_changes(self, deadline_s: float, in_time: str) -> AsyncIterator[None]:
+        """No reload meanwhile: it might open sockets that the new process does not hear of."""
+        lock = self._instance.changing
+        async with _until(deadline_s, f"a reload that is under way has not ended {in_time}"):
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _start(self, estate: Estate, theirs: socket.socket) -> "subprocess.Popen[bytes]":
         handover = Handover(
@@ -169,16 +182,10 @@ class Upgrader:
             raise UpgradeError(reason) from error
 
     async def _await_ready(
-        self, child: "subprocess.Popen[bytes]", channel: Channel, estate: Estate, timeout_s: float
+        self, child: "subprocess.Popen[bytes]", channel: Channel, estate: Estate
     ) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await channel.send({"token": estate.token, "servers": self._instance.known()})
-                answer = await channel.receive()
-        except TimeoutError as error:
-            raise UpgradeError(f"process {child.pid} was not ready in {timeout_s:g} s") from error
-        except asyncio.CancelledError:
-            raise _about_to_end() from None
+        await channel.send({"token": estate.token, "servers": self._instance.known()})
+        answer = await channel.receive()
         if answer is None:
             raise UpgradeError(f"process {child.pid} ended before it was ready{_HINT}")
         if "ready" not in answer:
@@ -207,6 +214,17 @@ class Upgrader:
             child.wait()
         # It may have left its mark between our putting it right and its end.
         estate.reclaim()
+
+
+@contextlib.asynccontextmanager
+async def _until(deadline_s: float, failure: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout_at(deadline_s):
+            yield
+    except TimeoutError as error:
+        raise UpgradeError(failure) from error
+    except asyncio.CancelledError:
+        raise _about_to_end() from None
 
 
 def _about_to_end() -> UpgradeError:

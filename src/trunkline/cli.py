@@ -1,7 +1,7 @@
 """The `trunkline` command: reads arguments, and imports what a command needs when it runs.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no running trunkline found, 4 stopped with
-requests cut off by the grace period, 128 + N ended by a second signal N.
+requests cut off by the grace period, 5 no answer in time, 128 + N ended by a second signal N.
 """
 
 import importlib
@@ -100,7 +100,8 @@ def reload(config: Running = None) -> None:
 def upgrade(
     config: Running = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that the new process may take to be ready.", min=0.1)
+        float,
+        typer.Option(help="Seconds that the new process may take to be ready.", min=0.1, max=3600),
     ] = 60,
 ) -> None:
     """Put a new process in the place of a running trunkline, without losing a connection."""

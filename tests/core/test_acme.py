@@ -7,9 +7,11 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, Self, cast
 
 import pytest
+from acme import errors, messages
 
 from testkit.acme import (
     BLOCKED_NAME,
@@ -25,6 +27,9 @@ from testkit.ports import free_port
 from testkit.waiting import wait_until
 from trunkline.core.acme.account import open_client, open_network
 from trunkline.core.acme.certificate import Bundle
+from trunkline.core.acme.challenge import Chosen
+from trunkline.core.acme.network import Client
+from trunkline.core.acme.order import await_decision
 from trunkline.core.acme.renewal import Renewal
 from trunkline.core.acme.schedule import Backoff
 from trunkline.core.acme.store import IssuerStore
@@ -351,3 +356,26 @@ def test_the_account_follows_the_configuration(pebble: Pebble, tmp_path: Path) -
     found = store.read_account()
     assert found is not None
     assert {*urls, found.url} == {urls[0]}
+
+
+class Undecided:
+    """An issuer that never decides, and wants to be asked again in an hour."""
+
+    net = SimpleNamespace(retry_after_s=3_600.0)
+
+    def poll(
+        self, authorization: messages.AuthorizationResource
+    ) -> tuple[messages.AuthorizationResource, None]:
+        return authorization, None
+
+
+def test_no_wish_of_an_issuer_outlasts_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its other certificates wait for the same lock."""
+    pauses_s: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses_s.append)
+    body = messages.Authorization(status=messages.STATUS_PENDING)
+    chosen = SimpleNamespace(authorization=messages.AuthorizationResource(body=body))
+    with pytest.raises(errors.TimeoutError):
+        await_decision(cast(Client, Undecided()), cast(Chosen, chosen), time.monotonic() + 0.05)
+    assert pauses_s
+    assert max(pauses_s) <= 0.05

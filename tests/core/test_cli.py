@@ -1,7 +1,9 @@
 """The `trunkline` command as people and scripts run it: output, errors, exit codes."""
 
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,9 @@ import trunkline
 from testkit.ports import free_port
 from testkit.trunkline import Trunkline, lb_config
 from testkit.upstream import Upstream
+from trunkline.core import state
+from trunkline.core.admin.client import NotRunningError, find_client
+from trunkline.core.commands import output, remote
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -89,6 +94,7 @@ def test_help_names_every_command(run: Run) -> None:
         ["explain", "http", "GET", "/", "-H", "no colon"],
         ["explain", "http", "GET", "/", "--offline"],
         ["explain", "http", "GET", "127.0.0.1:9200/x"],
+        ["upgrade", "--timeout", "3601"],
     ],
 )
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:
@@ -172,12 +178,51 @@ def test_an_address_that_is_none(run: Run) -> None:
     assert done.stderr == "nonsense is not the URL of an admin API\n"
 
 
-def test_a_wrong_token(run: Run, running: Trunkline, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["status", "reload", "upgrade"])
+def test_a_wrong_token(run: Run, running: Trunkline, tmp_path: Path, command: str) -> None:
     (state_file,) = (tmp_path / "state").iterdir()
     url = json.loads(state_file.read_text())["url"]
-    done = run("status", TRUNKLINE_ADMIN_URL=url, TRUNKLINE_ADMIN_TOKEN="wrong")
+    done = run(command, TRUNKLINE_ADMIN_URL=url, TRUNKLINE_ADMIN_TOKEN="wrong")
     assert done.returncode == 1
-    assert "401" in done.stderr
+    assert done.stderr.startswith("the admin API answered 401: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "patience"),
+    [(lambda: remote.reload(None), "_RELOAD_S"), (lambda: remote.upgrade(None, 0), "_ANSWER_S")],
+)
+def test_an_answer_that_does_not_come(
+    command: Callable[[], int],
+    patience: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not as if nobody ran: what was asked for may be done all the same."""
+    monkeypatch.setattr(remote, patience, 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("TRUNKLINE_ADMIN_URL", url)
+        assert command() == output.NO_ANSWER
+    said = capsys.readouterr().err
+    assert said.startswith(f"no answer from {url} in 0.2 s; it may still be at it")
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_belongs_to_another_user(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system refuses it to all but root, which tests may be."""
+    monkeypatch.setenv("TRUNKLINE_STATE_DIR", str(tmp_path))
+    file = state.save(state.Running("t.toml", os.getpid(), "http://127.0.0.1:1", "token"))
+    refused = tmp_path if what == "folder" else file
+
+    def refuse(path: Path, *_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir" if what == "folder" else "read_text", refuse)
+    with pytest.raises(NotRunningError) as raised:
+        find_client(None)
+    assert str(raised.value) == f"{refused} belongs to another user; run as that user or root"
 
 
 def test_status(run: Run, running: Trunkline, upstream: Upstream) -> None:

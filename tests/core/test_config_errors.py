@@ -69,6 +69,19 @@ SINGLE = {
         "[runtime]\nthreads = 1.5",
         "t.toml:2: runtime.threads: must be a whole number, not a number",
     ),
+    "a host that no name server could know": (
+        f'[lb.pools.far]\nservers = ["127.0.0.1:1", "{"a" * 64}.example:80"]',
+        f't.toml:2: lb.pools.far.servers[1]: "{"a" * 64}.example" does not resolve: '
+        "a part of it is longer than 63 characters (RFC 1035 §2.3.4)",
+    ),
+    "no host": (
+        f'{POOL}{FRONT}[[lb.http.front.routes]]\npool = "app"\nhost = []',
+        "t.toml:10: lb.http.front.routes[0].host: must not be empty",
+    ),
+    "no method": (
+        f'{POOL}{FRONT}[[lb.http.front.routes]]\npool = "app"\nmethods = []',
+        "t.toml:10: lb.http.front.routes[0].methods: must not be empty",
+    ),
     "too small": ("[runtime]\nthreads = 0", "t.toml:2: runtime.threads: must be at least 1, not 0"),
     "too large": (
         "[runtime]\nthreads = 2000",

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dns.resolver
 import pytest
 
 from testkit.nameserver import Nameserver
@@ -28,6 +30,11 @@ RECORDS = {
     ("a.test", "A"): (20, ["10.0.1.1", "10.0.1.2"]),
     ("b.test", "AAAA"): (60, ["2001:db8::2"]),
     ("c.test", "A"): (60, ["10.0.3.1"]),
+    ("_some._tcp.app.test", "SRV"): (
+        30,
+        ["0 1 8001 gone.test.", "0 1 8002 text.test.", "1 1 8003 c.test."],
+    ),
+    ("_none._tcp.app.test", "SRV"): (30, ["0 1 8001 gone.test.", "0 1 8002 text.test."]),
     ("_off._tcp.app.test", "SRV"): (30, ["0 0 0 ."]),
     ("text.test", "TXT"): (60, ["hello"]),
 }
@@ -76,6 +83,38 @@ def test_services_bring_port_priority_and_weight(nameserver: Nameserver) -> None
         ("[2001:db8::2]:8002", 0, 1),
     ]
     assert found.valid_s == 20, "the shortest of all that were asked for"
+
+
+def test_targets_without_an_address_are_left_out(
+    nameserver: Nameserver, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = {"kind": "dns", "name": "_some._tcp.app.test", "type": "SRV"}
+    source = NamesSource(Discover.model_validate({**settings, "nameservers": [nameserver.address]}))
+
+    async def twice() -> list[Found]:
+        return [await source.find(), await source.find()]
+
+    for found in asyncio.run(twice()):
+        assert addresses(found) == ["10.0.3.1:8003"]
+    said = sorted(record.message.split(": ")[1] for record in caplog.records)
+    assert said == ["the target gone.test is left out", "the target text.test is left out"]
+
+
+def test_services_whose_targets_all_have_no_address(nameserver: Nameserver) -> None:
+    with pytest.raises(DiscoveryError, match=r"(gone|text)\.test"):
+        ask(nameserver, "_none._tcp.app.test", type="SRV")
+
+
+def test_a_host_without_nameservers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may get some later: then the source asks them."""
+
+    def read_resolv_conf(*_: object) -> None:
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", read_resolv_conf)
+    source = NamesSource(Discover(kind="dns", name="app.test", port=80))
+    with pytest.raises(DiscoveryError, match="Resolver configuration"):
+        asyncio.run(source.find())
 
 
 @pytest.mark.parametrize(
@@ -167,6 +206,7 @@ def test_hosts_in_files_stay(tmp_path: Path) -> None:
         ("s.json", '["10.0.0.1:80", "10.0.0.1"]', r"servers\[1\]: .*host:port"),
         ("s.json", '[{"address": "10.0.0.1:80", "wight": 1}]', r"servers\[0\]: Extra inputs"),
         ("s.json", '["nobody.invalid:80"]', '"nobody.invalid" does not resolve'),
+        ("s.json", f'["{"a" * 64}.test:80"]', "longer than 63 characters"),
     ],
 )
 def test_files_that_are_no_lists(name: str, content: str, message: str, tmp_path: Path) -> None:
@@ -196,3 +236,20 @@ def test_a_file_is_read_again_when_it_is_another_one(tmp_path: Path) -> None:
         return [str(found.servers[0].address) for found in (first, second)]
 
     assert asyncio.run(both()) == ["10.0.0.1:80", "10.0.0.2:80"]
+
+
+def test_a_file_is_looked_at_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that hangs must not hang the loop."""
+    (tmp_path / "s.json").write_text('["10.0.0.1:80"]')
+    threads: set[threading.Thread] = set()
+    stat = os.stat
+
+    def noting(path: Any, **more: Any) -> os.stat_result:
+        if os.fspath(path).endswith("s.json"):
+            threads.add(threading.current_thread())
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", noting)
+    assert read(tmp_path / "s.json")
+    assert threads
+    assert threading.main_thread() not in threads

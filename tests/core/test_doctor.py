@@ -11,7 +11,7 @@ from testkit.service import Service
 from testkit.trunkline import lb_config
 from testkit.upstream import Upstream
 from trunkline.cli import load_roles
-from trunkline.core.commands.doctor import host_findings
+from trunkline.core.commands.doctor import everything, host_findings
 from trunkline.core.config.load import load
 from trunkline.core.config.values import Address
 from trunkline.core.doctor import probes
@@ -317,3 +317,11 @@ def test_an_unsound_configuration(tmp_path: Path, upstream: Upstream, port: int)
         done = service.command("doctor", "--config", str(file))
     assert done.returncode == 1
     assert f"look  configuration: {file}:2: lb.nonsense: unknown key" in done.stdout
+
+
+def test_a_configuration_that_only_the_engine_refuses(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text(lb_config(free_port(), [1], listener='limits.head = "1B"'))
+    findings = {finding.subject: finding for finding in everything(file, load_roles())}
+    assert findings["configuration"].level == "look"
+    assert "lb.http.front.limits.head" in findings["configuration"].state

@@ -1,14 +1,18 @@
-"""The engine compiles the plans that the roles' tests keep as files."""
+"""The engine compiles the plans that the roles' tests keep as files, and what an instance keeps."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from testkit.plans import copy_plans
+from testkit.ports import free_port
+from testkit.waiting import wait_until
 from trunkline.cli import load_roles
-from trunkline.core.config.load import load
+from trunkline.core.config.load import Loaded, load
 from trunkline.core.config.problems import ConfigError
-from trunkline.core.instance import apply
+from trunkline.core.instance import Instance, apply
 from trunkline.core.native import Engine
 
 TESTS = Path(__file__).parents[1]
@@ -106,3 +110,48 @@ def test_what_it_refuses_names_the_line(name: str, tmp_path: Path) -> None:
     (problem,) = refused.value.problems
     assert (problem.key, problem.line - sound.count("\n")) == (key, line)
     assert word in problem.message
+
+
+def loader(file: Path, state: Path) -> Callable[[], Loaded]:
+    return lambda: load(file, load_roles(), state=state)
+
+
+def found_by(instance: Instance) -> list[str]:
+    """The servers that discovery knows."""
+    names: list[str] = instance.status()["discovery"][0]["servers"]
+    return names
+
+
+def served_by(instance: Instance) -> list[str]:
+    """The servers that the engine has."""
+    return [server["name"] for server in instance.status()["pools"][0]["servers"]]
+
+
+async def until(check: Callable[[], bool], what: str) -> None:
+    await asyncio.to_thread(wait_until, check, timeout_s=8, what=what)
+
+
+def test_a_refused_reload_keeps_what_was_found(tmp_path: Path) -> None:
+    """The reload comes before the swap that the found servers wait for."""
+    servers, file = tmp_path / "servers.json", tmp_path / "t.toml"
+    discover = f'discover = {{ kind = "file", path = "{servers}", interval = "100ms" }}'
+    sound = f'[lb.http.front]\nlisten = "127.0.0.1:{free_port()}"\npool = "app"\n[lb.pools.app]\n'
+    file.write_text(sound + discover)
+    servers.write_text('["127.0.0.1:1"]')
+
+    async def run() -> None:
+        load_again = loader(file, tmp_path / "state")
+        instance = Instance(load_again, load_again())
+        await instance.start()
+        file.write_text(f'{sound}{discover}\n[lb.http.front.limits]\nhead = "1B"\n')
+        async with instance.changing:
+            reload = asyncio.create_task(instance.reload())
+            servers.write_text('["127.0.0.1:2"]')
+            await until(lambda: found_by(instance) == ["127.0.0.1:2"], "the new list")
+            assert served_by(instance) == ["127.0.0.1:1"]
+        with pytest.raises(ConfigError):
+            await reload
+        await until(lambda: served_by(instance) == ["127.0.0.1:2"], "the new server")
+        await instance.stop()
+
+    asyncio.run(run())

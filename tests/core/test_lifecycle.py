@@ -14,11 +14,16 @@ import httpx
 import pytest
 
 from testkit.load import Load
+from testkit.nameserver import Nameserver
 from testkit.ports import free_port, is_listening
 from testkit.process import Process
 from testkit.trunkline import Trunkline, lb_config
 from testkit.upstream import OK, Connection, Upstream, read_request, send
 from testkit.waiting import wait_until
+from trunkline.cli import load_roles
+from trunkline.core.admin.server import wanted_address
+from trunkline.core.config.load import load
+from trunkline.core.config.values import Address
 
 Get = Callable[[str], httpx.Response]
 
@@ -187,6 +192,32 @@ def test_an_end_takes_up_nothing_new(running: Trunkline, port: int, held: Held) 
     assert isinstance(held.finish(), httpx.Response)
 
 
+def test_a_reload_that_is_under_way_does_not_outlive_the_end(
+    tmp_path: Path, upstream: Upstream, port: int
+) -> None:
+    """It waits for servers to be found when the process is told to stop."""
+    other = free_port()
+    with (
+        Nameserver({}) as nameserver,
+        Trunkline(tmp_path, lb_config(port, [upstream.port]), grace="20s") as running,
+    ):
+        held = Held(upstream, port)
+        nameserver.silent = True
+        found = (
+            f'discover = {{ kind = "dns", name = "app.test", port = 1, '
+            f'nameservers = ["{nameserver.address}"] }}'
+        )
+        running.write_config(lb_config(other, [upstream.port], pool=found))
+        running.send(signal.SIGHUP)
+        wait_until(lambda: nameserver.asked("app.test"), timeout_s=10, what="a question")
+        running.send(signal.SIGTERM)
+        wait_for_message(running, "not reloaded: this process is about to end")
+        assert not is_listening(other)
+        assert not is_listening(port)
+        assert isinstance(held.finish(), httpx.Response)
+        assert running.process.wait(10) == 0
+
+
 def test_an_unsound_file_changes_nothing(running: Trunkline, port: int, get: Get) -> None:
     running.write_config(lb_config(port, []))
     running.send(signal.SIGHUP)
@@ -218,3 +249,23 @@ def test_a_taken_admin_address_stops_the_start(tmp_path: Path) -> None:
             assert process.wait(10) == 1
             expected = f"{config}:2: admin.listen: cannot listen on {address}: "
             assert process.output() == f"{expected}Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("127.0.0.1:9901", Address("127.0.0.1", 0)),
+        ("0.0.0.0:9901", Address("127.0.0.1", 0)),
+        ("[::]:9901", None),
+        ("127.0.0.2:9901", None),
+        ("127.0.0.1:9902", None),
+    ],
+)
+def test_the_admin_api_leaves_its_default_address_to_a_listener(
+    tmp_path: Path, listen: str, expected: Address | None
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text(lb_config(1, [2]).replace("127.0.0.1:1", listen, 1))
+    assert wanted_address(load(file, load_roles())) == expected
+    file.write_text(f'[admin]\nlisten = "127.0.0.1:9903"\n{file.read_text()}')
+    assert wanted_address(load(file, load_roles())) == Address("127.0.0.1", 9903)

@@ -76,6 +76,7 @@ def test_everything_works_with_the_new_process(service: Service, port: int) -> N
 
 def test_files_that_the_new_process_does_not_leave_go(service: Service) -> None:
     """It has another ready file, and no admin API that commands could ask."""
+    admin_port = int(service.state()["url"].rpartition(":")[2])
     text = service.config_path.read_text().replace('"ready"', '"another"', 1)
     service.config_path.write_text(text.replace("[admin]", "[admin]\nenabled = false", 1))
     new = service.upgrade()
@@ -83,6 +84,7 @@ def test_files_that_the_new_process_does_not_leave_go(service: Service) -> None:
     assert (service.directory / "another").read_text() == f"{new}\n"
     assert not (service.directory / "ready").exists()
     assert list((service.directory / "state").glob("*.json")) == []
+    assert not is_listening(admin_port)
 
 
 def test_by_command(service: Service) -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from testkit.load import Load
+from testkit.nameserver import Nameserver
 from testkit.procfs import children
 from testkit.service import Service
 from testkit.trunkline import lb_config
@@ -96,6 +97,34 @@ def test_an_address_that_is_taken(
     assert error["key"] == "lb.http.front.listen[1]"
     assert error["message"] == f"cannot listen on {address}: Address already in use"
     assert get("/").status_code == 200
+
+
+def test_an_admin_address_that_only_a_restart_can_change(service: Service, get: Get) -> None:
+    """The old process holds the port until it ends."""
+    port = service.state()["url"].rpartition(":")[2]
+    text = service.config_path.read_text()
+    service.config_path.write_text(text.replace('"127.0.0.1:0"', f'"0.0.0.0:{port}"', 1))
+    _, (error,) = refusal(service)
+    assert error["key"] == "admin.listen"
+    assert f"cannot listen on 0.0.0.0:{port}: the running process's own" in str(error["message"])
+    assert "a stop and a start" in str(error["message"])
+    assert get("/").status_code == 200
+
+
+def test_a_reload_that_does_not_end(service: Service, upstream: Upstream, port: int) -> None:
+    """It waits for a nameserver, three seconds long."""
+    with Nameserver({}) as nameserver:
+        nameserver.silent = True
+        found = (
+            'discover = { kind = "dns", name = "app.test", port = 1, '
+            f'nameservers = ["{nameserver.address}"] }}'
+        )
+        service.write_config(lb_config(port, [upstream.port], pool=found))
+        service.send(signal.SIGHUP)
+        wait_until(lambda: nameserver.asked("app.test"), timeout_s=10, what="a question")
+        detail, _ = refusal(service, timeout_s=0.3)
+        assert detail == "a reload that is under way has not ended in 0.3 s"
+        assert service.wait_for_message("reloaded")
 
 
 def test_a_failure_that_shows_late(service: Service, port: int) -> None:

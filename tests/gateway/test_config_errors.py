@@ -27,6 +27,18 @@ FILTER = "t.toml:10: gateway.apis.items.filters[0]"
 
 # Added to the sound base, from line 10 on: text, then the lines expected.
 MISTAKES = {
+    "api of no listener": (
+        "listeners = []",
+        "t.toml:10: gateway.apis.items.listeners: must not be empty",
+    ),
+    "api key of nobody": (
+        'filters = [{ type = "api_key", consumers = [] }]',
+        f"{FILTER}.consumers: must not be empty",
+    ),
+    "list of nobody beside a refusal": (
+        'filters = [{ type = "ip_access", allow = [], deny = ["10.0.0.0/8"] }]',
+        f"{FILTER}.allow: must not be empty",
+    ),
     "unknown filter": (
         'filters = [{ type = "ratelimit" }]',
         f'{FILTER}: must be one of {TYPES}, not "ratelimit"; did you mean "rate_limit"?',

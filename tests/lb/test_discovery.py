@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from testkit.certificates import Authority
 from testkit.nameserver import Nameserver, Records
 from testkit.site import Program, Site
+from testkit.tls import listener_tls
 from testkit.upstream import Script, Upstream, forever, read_request, response, send
 from testkit.waiting import wait_until
 
@@ -161,6 +163,25 @@ def test_a_reload_that_is_refused_changes_no_source(
     ]
     listed.write(upstreams[2])
     wait_for_answers(site, "c")
+
+
+def test_a_swap_that_fails_is_tried_again(
+    program: Program, upstreams: list[Upstream], listed: ServerList, tmp_path: Path
+) -> None:
+    """What each swap reads anew may be broken just then: the list does not change once more."""
+    issued = Authority(tmp_path).issue("site", ["site.example"])
+    sound = issued.certificate.read_bytes()
+    listed.write(upstreams[0])
+    site = site_with(listed.pool)
+    program.serve(site, Site([upstreams[0].port], listener=listener_tls(issued)))
+    issued.certificate.write_bytes(b"broken")
+    listed.write(upstreams[1])
+    refused = f"found servers refused: {program.trunkline.config_path}"
+    output = program.trunkline.process.output
+    wait_until(lambda: refused in output(), timeout_s=8, what="the refusal")
+    assert answers(site) == {"a"}
+    issued.certificate.write_bytes(sound)
+    wait_for_answers(site, "b")
 
 
 def services(*servers: Upstream, ttl_s: int = 0) -> Records:

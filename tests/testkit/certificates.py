@@ -120,8 +120,10 @@ class Authority:
         issued: Issued,
         status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
         file_name: str = "response.der",
+        *,
+        ends: timedelta = DAY,
     ) -> Path:
-        """An OCSP response (DER) about a certificate, good for a day."""
+        """An OCSP response (DER) about a certificate, good for a day or until ``ends`` from now."""
         is_revoked = status is ocsp.OCSPCertStatus.REVOKED
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=issued.made,
@@ -130,7 +132,7 @@ class Authority:
             algorithm=hashes.SHA1(),
             cert_status=status,
             this_update=_now() - DAY,
-            next_update=_now() + DAY,
+            next_update=_now() + ends,
             revocation_time=_now() - DAY if is_revoked else None,
             revocation_reason=None,
         )

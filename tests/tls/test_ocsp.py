@@ -1,5 +1,7 @@
 """Stapling: a response from a file goes with the certificate it is for, to clients that ask."""
 
+import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from testkit.certificates import Authority, Issued
 from testkit.site import Program, Site
 from testkit.tls import files, listener_tls, s_client
 from testkit.upstream import Upstream
+from trunkline.cli import load_roles
+from trunkline.core.commands.check import check
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,30 @@ def test_a_new_response_comes_by_a_reload(
     path.write_bytes(content)
     program.serve(site)
     assert "Cert Status: good" in s_client(site.port, "-status", "-servername", "later.example")
+
+
+def test_a_response_that_is_out_of_date_is_left_out(
+    program: Program,
+    upstream: Upstream,
+    authority: Authority,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """It becomes so by itself: nothing may stop because of it. `check` says it all the same."""
+    issued = authority.issue("stapled-late", ["late.example"])
+    path = authority.vouch(issued, file_name="late.der", ends=timedelta(hours=-1))
+    site = Site([upstream.port], listener=listener_tls(files(issued, ocsp=path)))
+    program.serve(site)
+    printed = s_client(site.port, "-status", "-servername", "late.example")
+    assert "OCSP response: no response sent" in printed
+    said = f"{path}: is out of date and not stapled; fetch a new one"
+    entries = [json.loads(line) for line in program.trunkline.process.output().splitlines()]
+    (warning,) = [entry for entry in entries if said in entry["message"]]
+    assert warning["level"] == "warning"
+    assert f"lb.http.{site.name}.tls.certificates[0].ocsp" in warning["message"]
+    (tmp_path / "t.toml").write_text(site.config)
+    assert check(tmp_path / "t.toml", load_roles()) == 1
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

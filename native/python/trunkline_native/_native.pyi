@@ -721,11 +721,12 @@ class Engine:
         """Compiles a plan (JSON) and serves it: all or nothing. With `bind=False` no socket or file is opened.
 
         Returns:
-            JSON: `generation`, `build_us`, `swap_us`.
+            JSON: `generation`, `build_us`, `swap_us`, and `warnings`: what is served without, each with `path` and `message`.
 
         Raises:
             PlanError: With every mistake; what was served goes on.
             OSError: An address (then the error's `filename`) or the access log cannot be opened; what was served goes on.
+            RuntimeError: The engine drains: it opens no listener again.
         """
     def status(self) -> bytes:
         """JSON: listeners, routes, pools with servers, limiters, breakers, recent errors."""

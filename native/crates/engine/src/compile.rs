@@ -55,10 +55,19 @@ pub(crate) struct Compiler<'c, 'r> {
     pub(crate) challenges: &'c Arc<Challenges>,
     pub(crate) tokens: &'c Arc<Tokens>,
     pub(crate) errors: Vec<PlanError>,
+    /// What the plan is served without.
+    pub(crate) warnings: Vec<PlanError>,
     /// Pools with errors of their own: nobody is told that they do not exist.
     pub(crate) unsound_pools: Vec<String>,
     /// Schedulers are built from their servers' settings, so these are changed while compiling.
     pub(crate) changed: Changed,
+}
+
+/// What a sound plan becomes.
+pub(crate) struct Compiled {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) changed: Changed,
+    pub(crate) warnings: Vec<PlanError>,
 }
 
 /// Settings that running servers had; they get them back if the plan is not taken.
@@ -100,11 +109,7 @@ impl Drop for Changed {
 }
 
 impl Compiler<'_, '_> {
-    pub(crate) fn compile(
-        mut self,
-        plan: Plan,
-        generation: u64,
-    ) -> Result<(Snapshot, Changed), Vec<PlanError>> {
+    pub(crate) fn compile(mut self, plan: Plan, generation: u64) -> Result<Compiled, Vec<PlanError>> {
         self.check_names("pools", plan.pools.iter().map(|pool| &pool.name));
         self.check_names("listeners", plan.listeners.iter().map(|listener| &listener.name));
         self.check_route_names(&plan.listeners);
@@ -125,7 +130,8 @@ impl Compiler<'_, '_> {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
         }
         if self.errors.is_empty() {
-            Ok((Snapshot { generation, listeners, pools }, self.changed))
+            let snapshot = Snapshot { generation, listeners, pools };
+            Ok(Compiled { snapshot, changed: self.changed, warnings: self.warnings })
         } else {
             Err(self.errors)
         }

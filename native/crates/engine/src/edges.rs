@@ -8,7 +8,7 @@ use std::sync::Arc;
 use trunkline_filter::Networks;
 use trunkline_tls::{ClientTls, Problem, ServerTls};
 
-use crate::compile::Compiler;
+use crate::compile::{Compiler, PlanError};
 use crate::plan;
 use crate::snapshot::{Dial, Listener, Pool, ProxyPolicy};
 
@@ -21,7 +21,9 @@ impl Compiler<'_, '_> {
     ) -> Option<Arc<ServerTls>> {
         let previous = before.and_then(|before| before.tls.as_deref());
         let compiled = ServerTls::compile(planned?, self.challenges, previous, self.now_unix);
-        self.take_tls(path, compiled).map(Arc::new)
+        let compiled = self.take_tls(path, compiled)?;
+        self.warnings.extend(compiled.warnings().iter().map(|warning| in_tls(path, warning)));
+        Some(Arc::new(compiled))
     }
 
     /// What has the same identity is the same object, whose sessions can be resumed.
@@ -52,9 +54,7 @@ impl Compiler<'_, '_> {
         match compiled {
             Ok(value) => Some(value),
             Err(problems) => {
-                for problem in problems {
-                    self.error(format!("{path}.tls.{}", problem.path), problem.message);
-                }
+                self.errors.extend(problems.iter().map(|problem| in_tls(path, problem)));
                 None
             }
         }
@@ -76,6 +76,10 @@ impl Compiler<'_, '_> {
             }
         }
     }
+}
+
+fn in_tls(path: &str, problem: &Problem) -> PlanError {
+    PlanError { path: format!("{path}.tls.{}", problem.path), message: problem.message.clone() }
 }
 
 fn application_protocol(protocol: plan::Protocol) -> trunkline_tls::plan::Protocol {

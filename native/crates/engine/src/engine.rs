@@ -22,7 +22,7 @@ use trunkline_telemetry::access::{self, AccessLog};
 use trunkline_tls::{Challenges, PemPair};
 
 use crate::clock;
-use crate::compile::{Changed, Compiler, PlanError};
+use crate::compile::{Changed, Compiled, Compiler, PlanError};
 use crate::health::Checkers;
 use crate::listening::{Bound, Listening};
 use crate::plan::{self, Plan};
@@ -43,16 +43,20 @@ pub enum ApplyError {
     Listen { address: SocketAddr, error: io::Error },
     #[error("cannot open the access log: {0}")]
     AccessLog(#[from] trunkline_telemetry::Error),
+    #[error("nothing is listened on any more: the engine drains")]
+    Draining,
 }
 
 /// What a successful apply did.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Applied {
     pub generation: u64,
     /// Compiling, off the workers.
     pub build_us: u64,
     /// Exchanging the pointer.
     pub swap_us: u64,
+    /// What is served without, and why.
+    pub warnings: Vec<PlanError>,
 }
 
 /// The running data plane. Dropping it stops the workers at once.
@@ -66,6 +70,8 @@ pub struct Engine {
     wall: Arc<WallClock>,
     workers: Vec<Handle>,
     control: Mutex<Control>,
+    /// Beside `control`, which is held for as long as a plan compiles: a probe must not wait for that.
+    is_listening: AtomicBool,
     pub(crate) started_unix_ns: u64,
 }
 
@@ -112,6 +118,7 @@ impl Engine {
             wall,
             workers,
             control: Mutex::new(control),
+            is_listening: AtomicBool::new(false),
             started_unix_ns: clock::unix_ns(),
         })
     }
@@ -123,15 +130,16 @@ impl Engine {
     /// Compiles a plan and serves it: all or nothing.
     ///
     /// # Errors
-    /// Everything that is wrong with the plan, or the first address that cannot be bound; what was served goes on.
+    /// Everything that is wrong with the plan, or the first address that cannot be bound; what was served goes on. Or the engine drains:
+    /// then it opens no listener again.
     pub fn apply(&self, plan: Plan, bind: bool) -> Result<Applied, ApplyError> {
         let started = Instant::now();
         let mut control = self.control.lock();
         self.wall.set(clock::unix_ns(), clock::now_ns());
         // A dry run must not create files.
         let log = if bind { control.open_log(plan.access_log.as_ref())? } else { LogChange::Keep };
-        let (snapshot, environment, changed) = self.compile(plan)?;
-        let sockets = if bind { control.listening.bind(&snapshot, self.workers.len())? } else { Vec::new() };
+        let (Compiled { snapshot, changed, warnings }, environment) = self.compile(plan)?;
+        let sockets = if bind { self.bind(&control.listening, &snapshot)? } else { Vec::new() };
         let build_us = started.elapsed().as_micros() as u64;
         let swapping = Instant::now();
         let snapshot = Arc::new(snapshot);
@@ -151,10 +159,10 @@ impl Engine {
             self.listen(&mut control.listening, &snapshot, sockets);
             control.checkers.watch(&snapshot);
         }
-        Ok(Applied { generation, build_us, swap_us })
+        Ok(Applied { generation, build_us, swap_us, warnings })
     }
 
-    fn compile(&self, plan: Plan) -> Result<(Snapshot, Environment<'_>, Changed), ApplyError> {
+    fn compile(&self, plan: Plan) -> Result<(Compiled, Environment<'_>), ApplyError> {
         let in_plan = |errors: Vec<trunkline_filter::Error>| {
             let place = |error: trunkline_filter::Error| PlanError {
                 path: "consumers".into(),
@@ -174,11 +182,21 @@ impl Engine {
             challenges: &self.challenges,
             tokens: &self.tokens,
             errors: Vec::new(),
+            warnings: Vec::new(),
             unsound_pools: Vec::new(),
             changed: Changed::default(),
         };
-        let (snapshot, changed) = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
-        Ok((snapshot, environment, changed))
+        let result = compiler.compile(plan, generation).map_err(ApplyError::Plan)?;
+        Ok((result, environment))
+    }
+
+    /// A drain that began while the plan was compiled has not closed what would be bound now. One that begins after this waits for
+    /// `control`, and closes that.
+    fn bind(&self, listening: &Listening, snapshot: &Snapshot) -> Result<Vec<Bound>, ApplyError> {
+        if self.shared.draining.load(Ordering::SeqCst) {
+            return Err(ApplyError::Draining);
+        }
+        listening.bind(snapshot, self.workers.len())
     }
 
     fn listen(&self, listening: &mut Listening, snapshot: &Snapshot, bound: Vec<Bound>) {
@@ -199,6 +217,7 @@ impl Engine {
             }
         }
         drop(released);
+        self.is_listening.store(!listening.is_empty(), Ordering::Release);
         // The next plan may want these addresses again.
         let _ = all_released.recv_timeout(PATIENCE);
     }
@@ -288,7 +307,7 @@ impl Engine {
 
     /// True once a plan has been applied with its listeners bound.
     pub fn listeners_ready(&self) -> bool {
-        !self.shared.draining.load(Ordering::Relaxed) && !self.control.lock().listening.is_empty()
+        !self.shared.draining.load(Ordering::Relaxed) && self.is_listening.load(Ordering::Acquire)
     }
 
     /// Opens the access log's file again, after log rotation has moved it.
@@ -417,4 +436,38 @@ fn spawn(index: usize, shared: &Arc<Shared>) -> io::Result<Handle> {
         .spawn(move || Worker::run(index, shared, orders, &ready))?;
     started.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, thread: Mutex::new(Some(thread)) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn listening() -> (Engine, Plan) {
+        let listener = serde_json::json!({ "name": "l", "addresses": ["127.0.0.1:0"], "routes": [] });
+        let plan = serde_json::json!({ "listeners": [listener], "pools": [] });
+        let engine = Engine::start(1).unwrap();
+        engine.apply(serde_json::from_value(plan.clone()).unwrap(), true).unwrap();
+        (engine, serde_json::from_value(plan).unwrap())
+    }
+
+    #[test]
+    fn a_drained_engine_binds_nothing_again() {
+        let (engine, plan) = listening();
+        engine.drain();
+        assert!(matches!(engine.apply(plan, true), Err(ApplyError::Draining)));
+        assert!(!engine.listeners_ready());
+        assert!(engine.descriptors().is_empty());
+    }
+
+    #[test]
+    fn readiness_does_not_wait_for_a_plan_that_compiles() {
+        let engine = Arc::new(listening().0);
+        let (asked, answer) = (Arc::clone(&engine), std::sync::mpsc::channel());
+        let compiling = engine.control.lock();
+        std::thread::spawn(move || answer.0.send(asked.listeners_ready()));
+        let ready = answer.1.recv_timeout(Duration::from_secs(10));
+        drop(compiling);
+        assert_eq!(ready, Ok(true));
+    }
 }

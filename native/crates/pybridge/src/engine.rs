@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use serde::{Serialize, de::DeserializeOwned};
@@ -32,11 +32,12 @@ impl Engine {
     /// Compiles a plan (JSON) and serves it: all or nothing. With `bind=False` no socket or file is opened.
     ///
     /// Returns:
-    ///     JSON: `generation`, `build_us`, `swap_us`.
+    ///     JSON: `generation`, `build_us`, `swap_us`, and `warnings`: what is served without, each with `path` and `message`.
     ///
     /// Raises:
     ///     PlanError: With every mistake; what was served goes on.
     ///     OSError: An address (then the error's `filename`) or the access log cannot be opened; what was served goes on.
+    ///     RuntimeError: The engine drains: it opens no listener again.
     #[pyo3(signature = (plan, *, bind = true))]
     fn apply<'py>(&self, py: Python<'py>, plan: &[u8], bind: bool) -> PyResult<Bound<'py, PyBytes>> {
         match py.detach(|| self.parse_and_apply(plan, bind)) {
@@ -48,6 +49,7 @@ impl Engine {
                 Err(PyOSError::new_err((code, error.to_string(), address.to_string())))
             }
             Err(other @ ApplyError::AccessLog(_)) => Err(PyOSError::new_err(other.to_string())),
+            Err(other @ ApplyError::Draining) => Err(PyRuntimeError::new_err(other.to_string())),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A certificate with its key, ready to be shown: loaded from files, checked against each other and the time.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -7,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error as RustlsError, InconsistentKeys};
 
+use crate::ocsp::Date;
 use crate::plan;
 use crate::problem::Problems;
 use crate::x509::{Names, X509};
@@ -52,9 +54,7 @@ pub(crate) fn load(
         .map_err(|problem| problem.naming(&plan.certificate.display().to_string()));
     let mut certified = problems.take_file(&key_path, &plan.key, certified)?;
     if let Some(file) = &plan.ocsp {
-        let response = files::read(file)
-            .and_then(|response| ocsp::check(&response, leaf.serial(), now_unix).map(|()| response));
-        certified.ocsp = problems.take_file(format!("{path}.ocsp"), file, response);
+        certified.ocsp = staple(file, &format!("{path}.ocsp"), &leaf, now_unix, problems);
     }
     let names = leaf.names();
     let info = CertificateInfo {
@@ -63,6 +63,18 @@ pub(crate) fn load(
         not_after_unix: leaf.not_after_unix(),
     };
     Some(Loaded { key: Arc::new(certified), names, info })
+}
+
+/// `None` if the response is out of date, after a warning: clients take a certificate without one, and not one with an old one.
+fn staple(file: &Path, path: &str, leaf: &X509, now_unix: u64, problems: &mut Problems) -> Option<Vec<u8>> {
+    let checked = files::read(file)
+        .and_then(|response| ocsp::check(&response, leaf.serial(), now_unix).map(|date| (response, date)));
+    let (response, date) = problems.take_file(path, file, checked)?;
+    if date == Date::Current {
+        return Some(response);
+    }
+    problems.warn(path, format!("{}: is out of date and not stapled; fetch a new one", file.display()));
+    None
 }
 
 /// A certificate that is in date.

@@ -1,4 +1,5 @@
-//! What is wrong with a plan, by the key it is wrong at. All of it is found at compile time and reported at once.
+//! What is wrong with a plan, by the key it is wrong at. All of it is found at compile time and reported at once. A warning is of something
+//! that was left out, so that the plan can be served without it.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -15,11 +16,23 @@ pub struct Problem {
 
 /// Collects problems; `None` stands for what could not be made.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
+pub(crate) struct Problems {
+    found: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
 
 impl Problems {
     pub(crate) fn add(&mut self, path: impl Display, message: impl Display) {
-        self.0.push(Problem { path: path.to_string(), message: message.to_string() });
+        self.found.push(Problem { path: path.to_string(), message: message.to_string() });
+    }
+
+    pub(crate) fn warn(&mut self, path: impl Display, message: impl Display) {
+        self.warnings.push(Problem { path: path.to_string(), message: message.to_string() });
+    }
+
+    /// So far; they are no longer here then.
+    pub(crate) fn take_warnings(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Notes a problem and gives the `None` that stands for what could not be made.
@@ -46,8 +59,8 @@ impl Problems {
     /// The value if there was no problem.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
-            _ => Err(self.0),
+            Some(value) if self.found.is_empty() => Ok(value),
+            _ => Err(self.found),
         }
     }
 }

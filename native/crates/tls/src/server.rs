@@ -24,6 +24,7 @@ use crate::{ciphers, files};
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     certificates: Vec<CertificateInfo>,
+    warnings: Vec<Problem>,
     forward: Vec<ForwardedPart>,
     ticket_plan: plan::Tickets,
     tickets: Option<Arc<TicketKeys>>,
@@ -74,6 +75,7 @@ impl ServerTls {
             Some(Self {
                 config: Arc::new(config),
                 certificates: certificates.into_iter().map(|loaded| loaded.info).collect(),
+                warnings: problems.take_warnings(),
                 forward: plan.client_auth.as_ref().map(|auth| auth.forward.clone()).unwrap_or_default(),
                 ticket_plan: plan.tickets.clone(),
                 tickets,
@@ -90,6 +92,11 @@ impl ServerTls {
     /// In the order of the plan.
     pub fn certificates(&self) -> &[CertificateInfo] {
         &self.certificates
+    }
+
+    /// What was left out of the plan, and why.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// The value of `X-Forwarded-Client-Cert` for a session whose handshake is complete; `None` if the client showed nothing or nothing is to

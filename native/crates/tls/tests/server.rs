@@ -455,6 +455,21 @@ mod stapling {
     }
 
     #[test]
+    fn a_response_that_is_out_of_date_is_left_out_with_a_warning() {
+        let (authority, folder) = (Authority::new(), Folder::new());
+        let site = authority.p256("site", &["site.example"]);
+        let bytes = response(&site, CertStatus::Good(Null), Some(NOW_UNIX));
+        let server = server(with_ocsp(&site, &folder, &bytes));
+        assert_eq!(shown(&authority, &server, "site.example", &ECDSA).unwrap(), (der(&site), Vec::new()));
+        let warnings: Vec<String> = server.warnings().iter().map(ToString::to_string).collect();
+        let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert!(
+            warning.starts_with("certificates[0].ocsp: ") && warning.contains("is out of date"),
+            "{warning}"
+        );
+    }
+
+    #[test]
     fn a_response_that_would_harm_is_refused() {
         let (authority, folder) = (Authority::new(), Folder::new());
         let site = authority.p256("site", &["site.example"]);
@@ -465,7 +480,6 @@ mod stapling {
             (response(&other, CertStatus::Good(Null), None), "is for another certificate"),
             (response(&site, revoked, None), "says that the certificate is revoked"),
             (response(&site, CertStatus::Unknown(Null), None), "is unknown to its issuer"),
-            (response(&site, CertStatus::Good(Null), Some(NOW_UNIX)), "is out of date"),
             (OcspResponse::try_later().to_der().unwrap(), "the responder did not answer: TryLater"),
             (b"-----BEGIN".to_vec(), "is no OCSP response in DER"),
         ] {

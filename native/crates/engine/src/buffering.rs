@@ -156,6 +156,15 @@ impl Client {
     }
 }
 
+/// A head that announces chunks says this length instead.
+pub(crate) fn say_length(head: &mut Vec<u8>, body_bytes: usize) {
+    if head.ends_with(IN_CHUNKS) {
+        head.truncate(head.len() - IN_CHUNKS.len());
+        encode::framing(head, Framing::Length(body_bytes as u64), None);
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
 impl Exchange {
     /// How a body that is passed on is framed for the server.
     pub(crate) fn sink(&self) -> Sink {
@@ -170,11 +179,8 @@ impl Exchange {
     pub(crate) fn complete(&mut self, body: &[u8]) {
         // Servers of gRPC need no length, and their own clients send none.
         let is_call = self.to_stream && self.facts.call.is_some();
-        if !is_call && self.outgoing.ends_with(IN_CHUNKS) {
-            let kept = self.outgoing.len() - IN_CHUNKS.len();
-            self.outgoing.truncate(kept);
-            encode::framing(&mut self.outgoing, Framing::Length(body.len() as u64), None);
-            self.outgoing.extend_from_slice(b"\r\n");
+        if !is_call {
+            say_length(&mut self.outgoing, body.len());
             self.head_bytes = self.outgoing.len();
         }
         self.outgoing.extend_from_slice(body);

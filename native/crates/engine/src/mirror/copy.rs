@@ -13,6 +13,7 @@ use trunkline_telemetry::PerWorker;
 use super::{MirrorCells, Room};
 use crate::block::{Block, Text};
 use crate::body::{Sink, Source};
+use crate::buffering::say_length;
 use crate::bulkhead::Pass;
 use crate::cells::class_of;
 use crate::clock;
@@ -66,6 +67,10 @@ pub(super) fn write(text: &mut Text, message: Message<'_>, from: &Pool, to: &Poo
             text.extend_from_slice(head.get(start + TAKES_TRAILERS.len()..).unwrap_or_default());
         }
         None => text.extend_from_slice(head),
+    }
+    if speaks_less {
+        // A call's head has no length, and its body no chunks: to HTTP/1.1 it would not be the end of the request.
+        say_length(text, body.len());
     }
     let head_bytes = text.len();
     text.extend_from_slice(body);

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::h2::Stream;
+use crate::patience::Total;
 use crate::snapshot::Route;
 use crate::upload::Progress;
 
@@ -64,11 +65,11 @@ impl Client {
         route: &Route,
         exchange: &mut Exchange,
         block: &mut Block,
-        total_at_ms: u64,
+        total: Total,
     ) -> (Progress, Option<Failure>) {
         let progress = Progress::default();
         let taken =
-            match self.take_body(intake, route.buffer_request_bytes, exchange, block, total_at_ms).await {
+            match self.take_body(intake, route.buffer_request_bytes, exchange, block, total).await {
                 Ok(taken) => taken,
                 Err(failure) => return (progress, Some(failure)),
             };
@@ -83,13 +84,13 @@ impl Client {
         (progress, None)
     }
 
-    async fn ask_for_body(&self, total_at_ms: u64) -> Result<(), Failure> {
+    async fn ask_for_body(&self, total: Total) -> Result<(), Failure> {
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.body_idle_ms);
         let asked = match self.wire.stream() {
             Some(stream) => stream.send_head(CONTINUE, false),
             None => self.wire.write_all(CONTINUE, &self.deadline).await,
         };
-        asked.map_err(|error| self.receive_failure(&error, total_at_ms))
+        asked.map_err(|error| self.receive_failure(&error, total))
     }
 
     async fn take_body(
@@ -98,10 +99,10 @@ impl Client {
         most_bytes: u64,
         exchange: &Exchange,
         block: &mut Block,
-        total_at_ms: u64,
+        total: Total,
     ) -> Result<Taken, Failure> {
         if intake.expects_continue && block.is_empty() {
-            self.ask_for_body(total_at_ms).await?;
+            self.ask_for_body(total).await?;
         }
         let mut taken = Taken { bytes: Vec::new(), source: self.source(exchange) };
         let mut own = Block::none();
@@ -116,7 +117,7 @@ impl Client {
             if taken.source.is_done() || length > most_bytes {
                 return Ok(taken);
             }
-            if self.receive(block, total_at_ms).await? == 0 && !self.close(&mut taken.source) {
+            if self.receive(block, total).await? == 0 && !self.close(&mut taken.source) {
                 return Err(Failure::CLIENT_CLOSED);
             }
         }
@@ -136,21 +137,21 @@ impl Client {
     }
 
     /// Reads some bytes into a block whose own have been taken.
-    async fn receive(&self, block: &mut Block, total_at_ms: u64) -> Result<usize, Failure> {
+    async fn receive(&self, block: &mut Block, total: Total) -> Result<usize, Failure> {
         if self.wire.stream().is_some() {
             *block = Block::ordinary();
         }
         block.clear();
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.body_idle_ms);
         let read = self.wire.read(block.spare(), &self.deadline).await;
-        let count = read.map_err(|error| self.receive_failure(&error, total_at_ms))?;
+        let count = read.map_err(|error| self.receive_failure(&error, total))?;
         block.advance(count);
         Ok(count)
     }
 
-    fn receive_failure(&self, error: &std::io::Error, total_at_ms: u64) -> Failure {
+    fn receive_failure(&self, error: &std::io::Error, total: Total) -> Failure {
         match error.kind() {
-            std::io::ErrorKind::TimedOut => self.late(total_at_ms, Failure::BODY_TIMEOUT),
+            std::io::ErrorKind::TimedOut => self.late(total, Failure::BODY_TIMEOUT),
             _ => Failure::CLIENT_CLOSED,
         }
     }

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
 use crate::grpc::Call;
+use crate::patience::Total;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::snapshot::Route;
@@ -30,8 +31,8 @@ pub(crate) struct Journey<'j> {
     pub(crate) exchange: &'j Exchange,
     /// Of what is waited for of servers.
     pub(crate) deadline: &'j Deadline,
-    /// When the whole exchange must be over; 0 = never.
-    pub(crate) total_at_ms: u64,
+    /// When the whole exchange must be over.
+    pub(crate) total: Total,
     /// When nothing was left to wait for but a server: when it was admitted, unless it was held back, or waited for a place.
     pub(crate) ready_ns: Cell<u64>,
     pub(crate) progress: Progress,
@@ -85,10 +86,8 @@ impl Client {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
         let pool = self.worker.pool(route.sides.pool(exchange.side));
         pool.count_request(exchange.facts.started_ns);
-        let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
-            0 => 0,
-            total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
-        };
+        let started_ms = exchange.facts.started_ns / 1_000_000;
+        let total = Total::of(started_ms, route.timeouts.total_ms, exchange.timeout_ms);
         if let Some(stream) = self.wire.stream().filter(|_| exchange.pending != Framing::None) {
             stream.take_whole(exchange.body_room(), |body| exchange.complete(body));
         }
@@ -96,11 +95,11 @@ impl Client {
             exchange.facts.detach(block);
         }
         let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
-        self.deadline.limit(total_at_ms);
+        self.deadline.limit(total.at_ms);
         let intake = exchange.intake.filter(|_| exchange.pending != Framing::None);
         let (progress, failed) = match intake {
             None => (Progress::default(), None),
-            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total_at_ms)).await,
+            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total)).await,
         };
         let ready_ns = if intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {
@@ -109,7 +108,7 @@ impl Client {
             pool: &pool,
             exchange: &exchange,
             deadline: &self.deadline,
-            total_at_ms,
+            total,
             ready_ns: Cell::new(ready_ns),
             progress,
         };
@@ -202,6 +201,7 @@ impl Journey<'_> {
         let mut tried = Tried::new();
         let mut fresh = false;
         let mut index = self.choose(&tried, tally).await?;
+        self.progress.tried.set(true);
         loop {
             let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };
             if !fresh {
@@ -233,7 +233,8 @@ impl Journey<'_> {
                     return Err(miss.failure);
                 }
                 self.pause(tried.len() as u32).await?;
-                index = self.choose(&tried, tally).await.map_err(|_| miss.failure)?;
+                let chosen = self.choose(&tried, tally).await;
+                index = chosen.map_err(|failure| if failure.ends_all() { failure } else { miss.failure })?;
             }
             tally.chosen_ns = clock::now_ns();
             local.cells().retries.inc();
@@ -309,14 +310,9 @@ impl Journey<'_> {
         let connected = self.unless_gone(connecting).await.map_err(gone)?;
         connected.map_err(|failure| {
             let late = failure == Failure::CONNECT_TIMEOUT && self.is_over();
-            Miss { failure: if late { Failure::TOTAL_TIMEOUT } else { failure }, stage: Stage::Connect }
+            Miss { failure: if late { self.overrun_at_server() } else { failure }, stage: Stage::Connect }
         })
     }
-}
-
-/// The shorter of two times of which 0 means none.
-fn shorter(one_ms: u64, other_ms: u64) -> u64 {
-    if one_ms == 0 || other_ms == 0 { one_ms.max(other_ms) } else { one_ms.min(other_ms) }
 }
 
 pub(crate) fn client_error(error: &io::Error) -> Failure {

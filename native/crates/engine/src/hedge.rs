@@ -175,16 +175,16 @@ impl Journey<'_> {
         Box::pin(async move {
             // What is waited for here is this try's alone.
             let deadline = Deadline::new(&self.client.worker.timer);
-            deadline.limit(self.total_at_ms);
+            deadline.limit(self.total.at_ms);
             let beside = Journey {
                 client: self.client,
                 route: self.route,
                 pool: self.pool,
                 exchange: self.exchange,
                 deadline: &deadline,
-                total_at_ms: self.total_at_ms,
+                total: self.total,
                 ready_ns: Cell::new(chosen_ns),
-                progress: Progress::default(),
+                progress: Progress { tried: Cell::new(true), ..Progress::default() },
             };
             beside.run_to_answer(index, chosen_ns).await
         })

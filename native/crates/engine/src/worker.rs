@@ -160,11 +160,13 @@ impl Worker {
         }
     }
 
-    /// Closes connections to servers that were idle for too long.
+    /// Closes connections to servers that were idle for too long, also of a pool that has changed and was not asked for since.
     fn sweep(&self, now_ms: u64) {
-        for pool in self.pools.borrow().values() {
-            let idle_timeout_ms = pool.pool.plan.keep_alive.idle_timeout_ms;
-            pool.servers.iter().for_each(|server| server.sweep(now_ms, idle_timeout_ms));
+        let servers = self.servers.borrow();
+        for pool in &self.shared.snapshot.load().pools {
+            let idle_timeout_ms = pool.plan.keep_alive.idle_timeout_ms;
+            let known = pool.servers.iter().filter_map(|server| servers.get(&server.id));
+            known.for_each(|server| server.sweep(now_ms, idle_timeout_ms));
         }
     }
 

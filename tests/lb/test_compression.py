@@ -273,6 +273,33 @@ def test_the_head_over_http_2(site: Site, upstream: Upstream) -> None:
     assert "content-length" not in fields
 
 
+# --- what the route changes besides ---------------------------------------------------------------
+
+TAGGED = ('ETag: "a"', "Vary: Origin")
+
+
+@pytest.mark.parametrize(
+    ("keys", "tags", "vary"),
+    [
+        ("", ['W/"a"'], "Origin, Accept-Encoding"),
+        ('remove = ["ETag"]', [], "Origin, Accept-Encoding"),
+        ('remove = ["Vary"]', ['W/"a"'], "Accept-Encoding"),
+        ("set = { ETag = '\"b\"' }", ['W/"b"'], "Origin, Accept-Encoding"),
+        ("set = { ETag = 'W/\"b\"' }", ['W/"b"'], "Origin, Accept-Encoding"),
+    ],
+)
+def test_lines_that_the_route_changes(
+    program: Program, upstream: Upstream, keys: str, tags: list[str], vary: str
+) -> None:
+    headers = f"response_headers = {{ {keys} }}" if keys else ""
+    site = serve(program, upstream, f"{ON}\n{headers}")
+    upstream.script(page(PAGE, *TAGGED))
+    found = coded(site)
+    assert found.values("content-encoding") == ["gzip"]
+    assert found.values("etag") == tags
+    assert found.values("vary") == [vary]
+
+
 # --- clients that do not read ---------------------------------------------------------------------
 
 # What a worker has at work at most (native/crates/compress/src/encoders.rs).

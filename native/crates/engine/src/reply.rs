@@ -234,11 +234,14 @@ fn translate(
             && decision.keeps(header.name)
             && (web.is_none() || !trunkline_grpc::web::drops_response_line(header.name))
     });
-    decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
+    let kept = pairs(head).filter(|(name, _)| !edits.removes(name));
+    decision.lines(kept, |name, value| encode::header(&mut out, name, value));
     if let Some((content_type, form)) = &web {
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
-    edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    edits
+        .appended()
+        .for_each(|(name, value)| encode::header(&mut out, name, &decision.revised(name, value)));
     if let Some(reminder) = &filters.reminder {
         reminder.write(&mut out);
     }

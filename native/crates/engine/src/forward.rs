@@ -57,7 +57,7 @@ pub(crate) type Tried = SmallVec<[usize; 4]>;
 /// What a try has to know of those before it.
 #[derive(Clone, Copy)]
 struct Again<'t> {
-    /// No kept connection: the last one had ended.
+    /// No kept connection: the last one had ended, or the server did not look at the request.
     fresh: bool,
     /// Servers that were tried, with this one.
     tried: &'t [usize],
@@ -254,12 +254,10 @@ impl Journey<'_> {
     ) -> Result<Relayed, Miss> {
         let mut lease = Lease::begin(&self.pool.pool, local, index, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
-        let kept = if again.fresh { None } else { local.reuse(self.exchange.stream_answers()) };
+        let answers = self.exchange.stream_answers();
+        let kept = if again.fresh { local.reuse_shared(answers) } else { local.reuse(answers) };
         let reused = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.connect(local).await?,
-        };
+        let connection = self.or_connect(kept, local).await?;
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
                 self.send(&connection, tally.chosen_ns).await?;
@@ -271,10 +269,9 @@ impl Journey<'_> {
                     let ended = matches!(failure, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET);
                     let stale = reused && ended && !lease.has_answered();
                     let unseen = failure == Failure::UPSTREAM_REFUSED;
-                    return Err(Miss {
-                        failure,
-                        stage: if stale || unseen { Stage::Stale } else { Stage::Sent },
-                    });
+                    // What happens a second time says something about the server.
+                    let innocent = (stale || unseen) && !again.fresh;
+                    return Err(Miss { failure, stage: if innocent { Stage::Stale } else { Stage::Sent } });
                 }
             };
             self.relay(&connection, reply, rest, Some(block), tally).await.map_err(Miss::committed)?
@@ -297,15 +294,24 @@ impl Journey<'_> {
         self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    pub(crate) async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
-        let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
-        let connecting = Box::pin(local.connect(
-            &self.client.worker,
-            timeout_ms,
-            &self.client.peer,
-            self.exchange.stream_answers(),
-            self.pool.pool.plan.keep_alive.requests,
-        ));
+    /// The connection that there is, or a new one.
+    pub(crate) async fn or_connect(
+        &self,
+        kept: Option<Connection>,
+        local: &Rc<LocalServer>,
+    ) -> Result<Connection, Miss> {
+        match kept {
+            Some(connection) => Ok(connection),
+            None => self.connect(local).await,
+        }
+    }
+
+    async fn connect(&self, local: &Rc<LocalServer>) -> Result<Connection, Miss> {
+        let plan = &self.pool.pool.plan;
+        let timeout_ms = self.within_total(plan.connect_timeout_ms);
+        let answers = self.exchange.stream_answers();
+        let (worker, peer) = (&self.client.worker, &self.client.peer);
+        let connecting = Box::pin(local.connect(worker, plan, timeout_ms, peer, answers));
         let gone = |failure| Miss { failure, stage: Stage::Connect };
         let connected = self.unless_gone(connecting).await.map_err(gone)?;
         connected.map_err(|failure| {

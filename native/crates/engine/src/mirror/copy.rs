@@ -104,7 +104,7 @@ impl Copy {
     }
 
     /// On a kept connection or a new one; anew if the kept one had ended.
-    async fn deliver_to(&self, local: &LocalServer, lease: &mut Lease) -> Result<(), Failure> {
+    async fn deliver_to(&self, local: &Rc<LocalServer>, lease: &mut Lease) -> Result<(), Failure> {
         if let Some(connection) = local.reuse(self.answers) {
             let exchanged = self.exchange(connection, lease).await;
             let ended = matches!(exchanged, Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET));
@@ -112,10 +112,8 @@ impl Copy {
                 return exchanged;
             }
         }
-        let plan = &self.pool.pool.plan;
-        let (timeout_ms, requests) = (plan.connect_timeout_ms, plan.keep_alive.requests);
-        let worker = &self.room.worker;
-        let connected = local.connect(worker, timeout_ms, &self.peer, self.answers, requests).await;
+        let (plan, worker) = (&self.pool.pool.plan, &self.room.worker);
+        let connected = local.connect(worker, plan, plan.connect_timeout_ms, &self.peer, self.answers).await;
         self.exchange(connected?, lease).await
     }
 

@@ -168,14 +168,6 @@ def test_the_time_in_the_queue(
     assert site.get().status == 200
 
 
-def failing_into_a_queue(port: int, upstream: Upstream) -> Site:
-    """The first server closes what it gets; the second has room for one."""
-    upstream.script([read_request])
-    pool = 'queue.timeout = "20s"'
-    servers = [server(upstream.port), one_at_a_time(port, backup=True)]
-    return Site(servers, route='timeouts.total = "2s"', pool=pool)
-
-
 def test_the_time_for_all_ends_in_the_queue(
     program: Program, ports: list[int], gates: list[Gate], callers: Callers
 ) -> None:
@@ -198,8 +190,9 @@ def test_who_leaves_in_the_queue_of_a_retry(
     program: Program, ports: list[int], gates: list[Gate], callers: Callers
 ) -> None:
     """That is why it ended, not what the first server did before."""
-    with Upstream() as failing:
-        site = failing_into_a_queue(ports[1], failing)
+    with Upstream([read_request]) as closing:
+        servers = [server(closing.port), one_at_a_time(ports[1], backup=True)]
+        site = Site(servers, pool='queue.timeout = "20s"')
         program.serve(site)
         first = occupy(callers, site, gates[1])
         with site.client() as client:
@@ -209,18 +202,6 @@ def test_who_leaves_in_the_queue_of_a_retry(
             program.wait_for_failures(site, "client_closed")
         gates[1].open()
         assert first.result(5).status == 200
-
-
-def test_the_time_for_all_ends_in_the_queue_of_a_retry(
-    program: Program, ports: list[int], gates: list[Gate], callers: Callers
-) -> None:
-    with Upstream() as failing:
-        site = failing_into_a_queue(ports[1], failing)
-        program.serve(site)
-        first = occupy(callers, site, gates[1])
-        second = callers.ask_and_wait(site)
-        assert (first.result(5).status, second.result(5).status) == (504, 504)
-        program.wait_for_failures(site, "total_timeout", 2)
 
 
 def test_it_takes_the_first_room_there_is(

@@ -2,7 +2,10 @@
 //! here whole may be sent again. A body that turns out larger is passed on from there as it comes.
 //!
 //! Only what fits is begun with: a declared length above the size is passed on at once. Trailers end the attempt, too: they travel only
-//! behind a body that is passed on.
+//! behind a body that is passed on. And what a worker holds in all has a bound: above it nothing more is taken in.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use trunkline_http::{Framing, Reject, RequestHead, encode};
 
@@ -16,10 +19,44 @@ use crate::h2::Stream;
 use crate::patience::Total;
 use crate::snapshot::Route;
 use crate::upload::Progress;
+use crate::worker::Worker;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The end of a head whose body comes in chunks.
 const IN_CHUNKS: &[u8] = b"Transfer-Encoding: chunked\r\n\r\n";
+
+/// Of all bodies that a worker has taken in; a thousand of the usual 64 KB.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of bodies that a worker holds.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Cell<usize>);
+
+/// A request's part of them, until it is over.
+pub(crate) struct Share {
+    worker: Rc<Worker>,
+    bytes: usize,
+}
+
+impl Share {
+    fn none(worker: &Rc<Worker>) -> Self {
+        Self { worker: Rc::clone(worker), bytes: 0 }
+    }
+
+    /// So many bytes are here now; whether more may come.
+    fn resize(&mut self, bytes: usize) -> bool {
+        let Held(held) = &self.worker.held;
+        held.set(held.get().saturating_sub(self.bytes).saturating_add(bytes));
+        self.bytes = bytes;
+        held.get() < MOST_BYTES
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}
 
 /// A body that is to be taken in.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +82,7 @@ impl Intake {
 /// What became of a body.
 struct Taken {
     bytes: Vec<u8>,
+    share: Share,
     /// Where it goes on.
     source: Source,
 }
@@ -74,7 +112,9 @@ impl Client {
                 Err(failure) => return (progress, Some(failure)),
             };
         let sink = exchange.sink();
-        if taken.is_whole(sink) {
+        let whole = taken.is_whole(sink);
+        exchange.held = Some(taken.share);
+        if whole {
             exchange.complete(&taken.bytes);
         } else {
             sink.append(&mut exchange.outgoing, &taken.bytes);
@@ -104,7 +144,8 @@ impl Client {
         if intake.expects_continue && block.is_empty() {
             self.ask_for_body(total).await?;
         }
-        let mut taken = Taken { bytes: Vec::new(), source: self.source(exchange) };
+        let share = Share::none(&self.worker);
+        let mut taken = Taken { bytes: Vec::new(), share, source: self.source(exchange) };
         let mut own = Block::none();
         let block = if self.wire.stream().is_some() { &mut own } else { block };
         loop {
@@ -114,7 +155,8 @@ impl Client {
             if length > exchange.body_limit {
                 return Err(Failure::BODY_TOO_LARGE);
             }
-            if taken.source.is_done() || length > most_bytes {
+            let has_room = taken.share.resize(taken.bytes.len());
+            if taken.source.is_done() || length > most_bytes || !has_room {
                 return Ok(taken);
             }
             if self.receive(block, total).await? == 0 && !self.close(&mut taken.source) {

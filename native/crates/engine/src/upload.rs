@@ -93,7 +93,8 @@ impl Upload<'_, '_> {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
             (_, Wire::Http2(stream)) => self.stream(stream, begun.unwrap_or(Source::Stream)).await,
             (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
-                self.length(block, length).await
+                let rest = if let Some(Source::Length(rest)) = begun { rest } else { length };
+                self.length(block, rest).await
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
             (Framing::Chunked, _) => {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use trunkline_telemetry::access;
 
 use crate::acceptor::Acceptors;
+use crate::buffering;
 use crate::clock;
 use crate::mirror;
 use crate::recent::RecentErrors;
@@ -66,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) log: RefCell<Option<access::Writer>>,
     /// Copies for mirrors that are under way.
     pub(crate) mirrored: mirror::Load,
+    /// Bodies that are taken in.
+    pub(crate) held: buffering::Held,
     cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
@@ -104,6 +107,7 @@ impl Worker {
             timer: Rc::default(),
             log: RefCell::new(None),
             mirrored: mirror::Load::default(),
+            held: buffering::Held::default(),
             cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),

@@ -137,7 +137,7 @@ def test_a_deadline_on_the_way_is_counted(hanging: Callable[[str], Site], progra
     assert (line["reason"], line["path"]) == ("total_timeout", "/kit.Calls/Hang")
 
 
-def test_a_clients_own_time_says_nothing_of_the_server(program: Program, server: GrpcServer) -> None:
+def test_a_clients_own_time_says_nothing_of_a_server(program: Program, server: GrpcServer) -> None:
     """However short it is: else any client could have it ejected."""
     out = 'outlier = { consecutive_failures = 2, base_ejection = "30s" }'
     site = Site([server.port], pool=f"{H2}\n{out}", route=HIDDEN)

@@ -123,15 +123,15 @@ def test_a_fast_error_is_no_answer(
 
 
 def test_a_fast_error_over_http2_is_no_answer(program: Program) -> None:
-    with Http2Upstream(silent) as slow, Http2Upstream(answer_with(status=500)) as failing:
-        with Http2Upstream(answer_with(b"2")) as quick:
-            ports = [slow.port, failing.port, quick.port]
-            servers = [server(port, priority=number) for number, port in enumerate(ports)]
-            route = 'retry.attempts = 1\nhedge = { after = "50ms", attempts = 3 }'
-            site = Site(servers, route=route, pool=f'protocol = "h2"\n{BUDGET}')
-            program.serve(site)
-            assert site.get().body == b"2"
-            assert len(failing.requests) == 1
+    with ExitStack() as stack:
+        scripts = [silent, answer_with(status=500), answer_with(b"2")]
+        upstreams = [stack.enter_context(Http2Upstream(script)) for script in scripts]
+        servers = [server(each.port, priority=number) for number, each in enumerate(upstreams)]
+        route = 'retry.attempts = 1\nhedge = { after = "50ms", attempts = 3 }'
+        site = Site(servers, route=route, pool=f'protocol = "h2"\n{BUDGET}')
+        program.serve(site)
+        assert site.get().body == b"2"
+        assert len(upstreams[1].requests) == 1
 
 
 def test_the_last_error_is_the_answer(program: Program, upstreams: list[Upstream]) -> None:

@@ -332,8 +332,8 @@ def test_a_call_says_its_length_to_http1(program: Program, second: Upstream) -> 
     body = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     call = head("POST", "/", ("content-type", "application/grpc"), ("te", "trailers"))
     with Http2Upstream() as upstream:
-        keys = {"pool": 'protocol = "h2"', "route": 'buffer_request = "64KB"'}
-        site = Mirrored(upstream.port, second.port, **keys)
+        buffer, h2 = 'buffer_request = "64KB"', 'protocol = "h2"'
+        site = Mirrored(upstream.port, second.port, route=buffer, pool=h2)
         program.serve(site)
         with Http2Client(site.port) as client:
             assert client.request(call, body).status == 200

@@ -106,11 +106,10 @@ impl Client {
         total: Total,
     ) -> (Progress, Option<Failure>) {
         let progress = Progress::default();
-        let taken =
-            match self.take_body(intake, route.buffer_request_bytes, exchange, block, total).await {
-                Ok(taken) => taken,
-                Err(failure) => return (progress, Some(failure)),
-            };
+        let taken = match self.take_body(intake, route.buffer_request_bytes, exchange, block, total).await {
+            Ok(taken) => taken,
+            Err(failure) => return (progress, Some(failure)),
+        };
         let sink = exchange.sink();
         let whole = taken.is_whole(sink);
         exchange.held = Some(taken.share);

@@ -239,9 +239,7 @@ fn translate(
     if let Some((content_type, form)) = &web {
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
-    edits
-        .appended()
-        .for_each(|(name, value)| encode::header(&mut out, name, &decision.revised(name, value)));
+    edits.appended().for_each(|(name, value)| encode::header(&mut out, name, &decision.revised(name, value)));
     if let Some(reminder) = &filters.reminder {
         reminder.write(&mut out);
     }

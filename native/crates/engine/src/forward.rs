@@ -257,7 +257,10 @@ impl Journey<'_> {
         let answers = self.exchange.stream_answers();
         let kept = if again.fresh { local.reuse_shared(answers) } else { local.reuse(answers) };
         let reused = kept.is_some();
-        let connection = self.or_connect(kept, local).await?;
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
         let relayed = if self.exchange.pending == Framing::None {
             let head = async {
                 self.send(&connection, tally.chosen_ns).await?;
@@ -294,19 +297,7 @@ impl Journey<'_> {
         self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    /// The connection that there is, or a new one.
-    pub(crate) async fn or_connect(
-        &self,
-        kept: Option<Connection>,
-        local: &Rc<LocalServer>,
-    ) -> Result<Connection, Miss> {
-        match kept {
-            Some(connection) => Ok(connection),
-            None => self.connect(local).await,
-        }
-    }
-
-    async fn connect(&self, local: &Rc<LocalServer>) -> Result<Connection, Miss> {
+    pub(crate) async fn connect(&self, local: &Rc<LocalServer>) -> Result<Connection, Miss> {
         let plan = &self.pool.pool.plan;
         let timeout_ms = self.within_total(plan.connect_timeout_ms);
         let answers = self.exchange.stream_answers();

@@ -1,6 +1,6 @@
 //! Further tries beside one that is slow (Dean and Barroso, "The Tail at Scale", 2013): the server whose response begins first answers,
-//! and the others are given up. A response that is an error does not answer while others may still do better: errors come fast. For requests that may be repeated, on servers that were not tried, as far as the retry budget goes: when
-//! everything is slow, that ends by itself.
+//! and the others are given up. An error does not answer while others may still do better: errors come fast. For requests that may be
+//! repeated, on servers that were not tried, as far as the retry budget goes: when everything is slow, that ends by itself.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -241,7 +241,10 @@ impl Journey<'_> {
         let sent = |failure| Miss { failure, stage: Stage::Sent };
         let kept = local.reuse(self.exchange.stream_answers());
         let reused = kept.is_some();
-        let connection = self.or_connect(kept, local).await?;
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
         match self.begin(&connection, chosen_ns).await {
             Ok(first) => return Ok((connection, first)),
             Err(Failure::UPSTREAM_REFUSED) => {}
@@ -249,8 +252,10 @@ impl Journey<'_> {
             Err(failure) => return Err(sent(failure)),
         }
         drop(connection);
-        let shared = local.reuse_shared(self.exchange.stream_answers());
-        let connection = self.or_connect(shared, local).await?;
+        let connection = match local.reuse_shared(self.exchange.stream_answers()) {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
         let first = self.begin(&connection, chosen_ns).await.map_err(sent)?;
         Ok((connection, first))
     }

@@ -13,6 +13,7 @@ from testkit.upstream import (
     Upstream,
     answer,
     hang,
+    read_head,
     read_request,
     reset,
     response,
@@ -120,6 +121,17 @@ def test_what_is_a_failure(gateway: Gateway, server: Upstream, name: str) -> Non
     serve(gateway, server, f'consecutive_failures = 1, open = "1m"{keys}', more)
     assert gateway.ask().status == status
     assert gateway.ask().status == (503 if opens else status)
+
+
+def test_what_a_client_brings_about_is_none(gateway: Gateway, server: Upstream) -> None:
+    """The time for all is over before the server has had the whole request."""
+    server.script([read_head, hang])
+    times = 'timeouts.total = "150ms"'
+    serve(gateway, server, 'consecutive_failures = 1, open = "1m"', times)
+    with gateway.client() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        assert client.read_response().status == 504
+    assert (state(gateway)["state"], state(gateway)["calls"]) == ("closed", 0)
 
 
 def test_nobody_at_home_is_a_failure(gateway: Gateway, server: Upstream) -> None:

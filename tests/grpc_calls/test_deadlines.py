@@ -132,6 +132,33 @@ def test_a_deadline_on_the_way_is_counted(hanging: Callable[[str], Site], progra
     site = hanging("")
     with Channel(site.port) as channel:
         outcome(lambda: channel.one_to_one("Hang")(b"", metadata=given("50m")))
-    assert program.failures(site, reason="total_timeout") == 1
+    program.wait_for_failures(site, "total_timeout", 1)
     (line,) = program.log(site)
     assert (line["reason"], line["path"]) == ("total_timeout", "/kit.Calls/Hang")
+
+
+def test_a_clients_own_time_says_nothing_of_a_server(program: Program, server: GrpcServer) -> None:
+    """However short it is: else any client could have it ejected."""
+    out = 'outlier = { consecutive_failures = 2, base_ejection = "30s" }'
+    site = Site([server.port], pool=f"{H2}\n{out}", route=HIDDEN)
+    program.serve(site)
+    with Channel(site.port) as channel:
+        for _ in range(4):
+            failed = outcome(lambda: channel.one_to_one("Hang")(b"", metadata=given("1n")))
+            assert failed == LATE
+        program.wait_for_failures(site, "total_timeout", 4)
+        assert program.blamed(site, "total_timeout") == "client"
+        (told,) = program.servers(site)
+        assert (told["state"], told["failures"]) == ("eligible", 0)
+        assert channel.echo() == b"hello"
+
+
+def test_the_routes_time_does(
+    hanging: Callable[[str], Site], program: Program, server: GrpcServer
+) -> None:
+    site = hanging('timeouts.total = "100ms"')
+    with Channel(site.port) as channel:
+        assert outcome(lambda: channel.one_to_one("Hang")(b"", metadata=given("1H"))) == LATE
+    program.wait_for_failures(site, "total_timeout")
+    assert program.blamed(site, "total_timeout") == "upstream"
+    assert program.servers(site)[0]["failures"] == 1

@@ -14,6 +14,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from testkit.faultproxy import Fault, FaultProxy, Then
 from testkit.http2 import Code, raw_frame
 from testkit.http2_client import Http2Client, head
 from testkit.http2_upstream import (
@@ -84,6 +85,58 @@ class TestSharing:
             for _ in range(3):
                 assert client.request(GET).status == 200
                 program.serve(site2)
+        assert upstream2.connection_count == 1
+
+
+class TestConnecting:
+    """One connection is made for all who wait, and each waits for its own time."""
+
+    @pytest.fixture
+    def mute(self, program: Program) -> Iterator[tuple[Site, Http2Upstream, FaultProxy]]:
+        """A site whose server gets nothing until the line before it is healed."""
+        with Http2Upstream() as upstream2, FaultProxy(upstream2.port) as line:
+            line.set_uplink(Fault(then=Then.FREEZE))
+            site = Site([line.port], pool='protocol = "h2"', route="retry.attempts = 1")
+            hasty = f'[[lb.http.{site.name}.routes]]\nname = "hasty"\nprefix = "/hasty"\n'
+            times = f'pool = "{site.name}"\ntimeouts.total = "200ms"'
+            route = f"retry.attempts = 1\n{hasty}{times}"
+            site.change([line.port], pool='protocol = "h2"', route=route)
+            program.serve(site)
+            yield site, upstream2, line
+
+    def test_the_first_ones_time_is_its_own(
+        self, mute: tuple[Site, Http2Upstream, FaultProxy]
+    ) -> None:
+        site, upstream2, line = mute
+        with Http2Client(site.port) as client:
+            hasty, patient = client.open(head("GET", "/hasty")), client.open(head("GET", "/"))
+            assert client.response(hasty).status == 504
+            line.heal()
+            assert client.response(patient).status == 200
+        assert upstream2.connection_count == 1
+
+    def test_who_comes_later_has_its_own_time(
+        self, mute: tuple[Site, Http2Upstream, FaultProxy]
+    ) -> None:
+        site, _, line = mute
+        with Http2Client(site.port) as client:
+            patient, hasty = client.open(head("GET", "/")), client.open(head("GET", "/hasty"))
+            assert client.response(hasty).status == 504
+            assert not client.message(patient).fields
+            line.heal()
+            assert client.response(patient).status == 200
+
+    def test_the_first_one_may_leave(self, mute: tuple[Site, Http2Upstream, FaultProxy]) -> None:
+        site, upstream2, line = mute
+        with Http2Client(site.port) as first, Http2Client(site.port) as second:
+            stream = first.open()
+            first.ping()
+            patient = second.open()
+            second.ping()
+            first.reset(stream, Code.CANCEL)
+            first.ping()
+            line.heal()
+            assert second.response(patient).status == 200
         assert upstream2.connection_count == 1
 
 
@@ -265,7 +318,28 @@ class TestRefused:
         with site2.client() as client:
             assert client.request(raw).status == 200
         assert len(upstream2.requests) == 2
+        assert upstream2.connection_count == 1
         assert program.failures(site2) == 0
+
+    @pytest.mark.parametrize("route", ["", 'hedge = { after = "10s" }'], ids=["", "hedged"])
+    def test_who_refuses_everything_is_put_out(
+        self, program: Program, serve2: Serve, upstream2: Http2Upstream, route: str
+    ) -> None:
+        """The second time of a request counts, and costs no further connection."""
+
+        async def refuse(connection: ServerConnection) -> None:
+            while True:
+                request = await connection.next_head()
+                await connection.send(RstStreamFrame(request.stream, Code.REFUSED_STREAM))
+
+        upstream2.script(refuse)
+        out = 'outlier = { consecutive_failures = 3, base_ejection = "30s", max_ejected = 1.0 }'
+        site = serve2(pool=out, route=f"retry.attempts = 1\n{route}")
+        assert [site.get().status for _ in range(3)] == [503] * 3
+        assert len(upstream2.requests) == 6
+        assert upstream2.connection_count == 1
+        (told,) = program.servers(site)
+        assert (told["state"], told["failures"]) == ("ejected", 3)
 
     @pytest.fixture
     def pair(

@@ -18,7 +18,7 @@ from testkit.http2_client import Http2Client, head
 from testkit.http2_upstream import Http2Upstream
 from testkit.http2_upstream import ServerConnection as Http2Connection
 from testkit.site import Program, Site
-from testkit.upstream import Upstream, hang, read_head, read_request, response, send
+from testkit.upstream import Upstream, forever, hang, read_head, read_request, response, send
 from testkit.waiting import wait_until
 
 Serve = Callable[..., Site]
@@ -36,6 +36,9 @@ SWITCH = (
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Accept: whatever\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
 )
+
+
+OUT = 'outlier = { consecutive_failures = 3, base_ejection = "30s" }'
 
 
 class StreamSocket:
@@ -177,6 +180,20 @@ class TestHttp2ToHttp1:
         message = client.response(client.open(ASK, end=False))
         assert not 200 <= message.status < 300
 
+    def test_asking_a_page_ejects_no_server(
+        self, program: Program, serve: Serve, upstream: Upstream
+    ) -> None:
+        """Any client can."""
+        upstream.script([forever(read_request, send(response(b"a page")))])
+        site = serve(pool=OUT)
+        with Http2Client(site.port) as client:
+            for _ in range(4):
+                assert client.response(client.open(ASK, end=False)).status == 502
+            assert client.request().status == 200
+        program.wait_for_failures(site, "upgrade_ignored", 4)
+        (told,) = program.servers(site)
+        assert (told["state"], told["failures"]) == ("eligible", 0)
+
     def test_other_protocols(self, client: Http2Client, upstream: Upstream) -> None:
         """RFC 9220 §3, RFC 8441 §5.1: what we do not know is 501."""
         odd = [(name, "odd" if name == ":protocol" else value) for name, value in ASK]
@@ -277,4 +294,19 @@ def test_a_server_that_has_not_announced_it(site2: Site, upstream2: Http2Upstrea
     assert site2.get().status == 200
     with pytest.raises(InvalidStatus, match="HTTP 50"):
         connect(f"ws://127.0.0.1:{site2.port}/", open_timeout=2)
+    assert [request.value(":method") for request in upstream2.requests] == ["GET"]
+
+
+def test_asking_it_nevertheless_ejects_it_not(
+    program: Program, serve2: Serve, upstream2: Http2Upstream
+) -> None:
+    site = serve2(pool=OUT, route="retry.attempts = 1")
+    for _ in range(4):
+        with pytest.raises(InvalidStatus, match="HTTP 502"):
+            connect(f"ws://127.0.0.1:{site.port}/", open_timeout=2)
+    program.wait_for_failures(site, "upstream_no_websocket", 4)
+    assert program.blamed(site, "upstream_no_websocket") == "gateway"
+    (told,) = program.servers(site)
+    assert (told["state"], told["failures"]) == ("eligible", 0)
+    assert site.get().status == 200
     assert [request.value(":method") for request in upstream2.requests] == ["GET"]

@@ -165,6 +165,49 @@ def test_a_declared_length_above_it_is_passed_on_at_once(
     assert entry["request_bytes"] == SIZE + 1
 
 
+MB = 1024 * 1024
+# What a worker takes in of all bodies together (native/crates/engine/src/buffering.rs).
+MOST_BYTES = 64 * MB
+
+
+def test_all_bodies_together_have_a_bound(program: Program, upstream: Upstream) -> None:
+    """Above it they are passed on as they come, and arrive whole."""
+    size = MOST_BYTES + 8 * MB
+    site = serve(program, upstream.port, route='buffer_request = "1GB"')
+    piece = bytes(index % 251 for index in range(MB))
+    with site.client() as large, site.client() as small:
+        large.send(head(f"Content-Length: {size}"))
+        for _ in range(MOST_BYTES // MB - 2):
+            large.send(piece)
+        small.send(head("Content-Length: 6") + b"abc")
+        assert has_no_connection(upstream, program, site)
+        large.send(piece * 3)
+        wait_until(lambda: upstream.connection_count == 1, timeout_s=5, what="it to be passed on")
+        small.send(b"d")
+        wait_until(lambda: upstream.connection_count == 2, timeout_s=5, what="the small one, too")
+        small.send(b"ef")
+        assert small.read_response().status == 200
+        large.send(piece * 7)
+        assert large.read_response().status == 200
+    bodies = sorted((parts(request)[1] for request in upstream.requests), key=len)
+    assert bodies[0] == b"abcdef"
+    assert bodies[1] == piece * (size // MB)
+    again_from_the_beginning(program, site, upstream)
+
+
+def again_from_the_beginning(program: Program, site: Site, upstream: Upstream) -> None:
+    """What was held is given back: a body is taken in before a server is chosen."""
+    before = len(upstream.requests)
+    with site.client() as client:
+        client.send(head("Content-Length: 6") + b"abc")
+        with site.client() as other:
+            assert other.request(head("Content-Length: 0")).status == 200
+        assert len(upstream.requests) == before + 1
+        assert program.servers(site)[0]["active"] == 0
+        client.send(b"def")
+        assert client.read_response().status == 200
+
+
 def test_trailers_are_passed_on(upstream: Upstream, site: Site) -> None:
     with site.client() as client:
         reply = client.request(head(CHUNKS) + b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n")

@@ -9,7 +9,16 @@ import pytest
 from testkit.client import Client
 from testkit.procfs import fd_count, rss_bytes
 from testkit.site import Program, Site
-from testkit.upstream import OK, Upstream, hang, read_head, read_request, response, send
+from testkit.upstream import (
+    OK,
+    Connection,
+    Upstream,
+    hang,
+    read_head,
+    read_request,
+    response,
+    send,
+)
 from testkit.waiting import wait_until
 
 CLIENT_TIMES = """
@@ -203,3 +212,72 @@ def test_nothing_is_left_of_them(program: Program, site: Site, upstream: Upstrea
     assert rss_bytes(pid) - before < 4_000_000
     upstream.script([read_request, send(OK)])
     assert site.get().status == 200
+
+
+@pytest.mark.parametrize("keys", ["", 'buffer_request = "1KB"'], ids=["passed on", "taken in"])
+def test_a_body_that_takes_all_the_time(program: Program, upstream: Upstream, keys: str) -> None:
+    """The server has not had a complete request: it is not to blame."""
+    upstream.script([read_head, hang])
+    site = Site([upstream.port], route=f'timeouts.total = "300ms"\n{keys}')
+    program.serve(site)
+    with site.client() as client:
+        client.send(POST + b"half")
+        assert client.read_response().status == 504
+    judge(program, site, 504, "total_timeout")
+    assert program.blamed(site, "total_timeout") == "client"
+    assert program.servers(site)[0]["failures"] == 0
+
+
+def pause_in_body(site: Site) -> int:
+    """The status that a client gets who pauses for longer than a server may take."""
+    with site.client() as client:
+        client.send(POST + b"half")
+        assert not select.select([client.socket], [], [], 0.4)[0]
+        client.send(b"whole!")
+        return client.read_response().status
+
+
+SHORT_HEAD_TIME = 'timeouts.response_head = "150ms"'
+
+
+@pytest.mark.parametrize("early", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"], ids=["", "103"])
+def test_a_pause_in_a_body_is_not_the_servers(
+    program: Program, upstream: Upstream, early: bytes
+) -> None:
+    async def early_hints(connection: Connection) -> None:
+        connection.writer.write(early)
+
+    upstream.script([early_hints, read_request, send(OK)])
+    listener = 'timeouts.body_idle = "5s"'
+    site = Site([upstream.port], listener=listener, route=SHORT_HEAD_TIME)
+    program.serve(site)
+    if early:
+        with site.client() as client:
+            client.send(POST + b"half")
+            assert client.read_response().status == 103
+            assert not select.select([client.socket], [], [], 0.4)[0]
+            client.send(b"whole!")
+            assert client.read_response().status == 200
+    else:
+        assert pause_in_body(site) == 200
+    assert program.failures(site) == 0
+
+
+def test_after_the_body_the_server_has_its_own_time(program: Program, upstream: Upstream) -> None:
+    upstream.script([read_request, hang])
+    listener = 'timeouts.body_idle = "20s"'
+    site = Site([upstream.port], listener=listener, route=f"{SHORT_HEAD_TIME}\nretry.attempts = 1")
+    program.serve(site)
+    assert pause_in_body(site) == 504
+    judge(program, site, 504, "response_timeout")
+
+
+def test_a_client_that_pauses_for_good_is_named(program: Program, upstream: Upstream) -> None:
+    upstream.script([read_head, hang])
+    site = Site([upstream.port], listener=CLIENT_TIMES, route=SHORT_HEAD_TIME)
+    program.serve(site)
+    with site.client() as client:
+        client.send(POST + b"half")
+        assert client.read_response().status == 408
+    judge(program, site, 408, "request_body_timeout")
+    assert program.servers(site)[0]["failures"] == 0

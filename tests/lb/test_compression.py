@@ -4,13 +4,15 @@ import gzip
 from collections.abc import Iterator, Sequence
 
 import pytest
+from hyperframe.frame import SettingsFrame
 
 from testkit import curl
 from testkit.client import Response
 from testkit.http2_client import Http2Client, head
-from testkit.pages import PAGE, TEXT, chunked, page, until_close
+from testkit.pages import CHUNKED, PAGE, TEXT, chunk, chunked, page, until_close
+from testkit.pages import head as page_head
 from testkit.site import Program, Site
-from testkit.upstream import Upstream, answer, response
+from testkit.upstream import Upstream, answer, hang, read_request, response, send
 
 CODINGS = ["gzip", "br", "zstd"]
 VERSIONS = ["1.1", "2"]
@@ -269,3 +271,63 @@ def test_the_head_over_http_2(site: Site, upstream: Upstream) -> None:
     assert (fields["content-encoding"], fields["etag"]) == ("br", 'W/"x"')
     assert fields["vary"] == "Origin, Accept-Encoding"
     assert "content-length" not in fields
+
+
+# --- what the route changes besides ---------------------------------------------------------------
+
+TAGGED = ('ETag: "a"', "Vary: Origin")
+
+
+@pytest.mark.parametrize(
+    ("keys", "tags", "vary"),
+    [
+        ("", ['W/"a"'], "Origin, Accept-Encoding"),
+        ('remove = ["ETag"]', [], "Origin, Accept-Encoding"),
+        ('remove = ["Vary"]', ['W/"a"'], "Accept-Encoding"),
+        ("set = { ETag = '\"b\"' }", ['W/"b"'], "Origin, Accept-Encoding"),
+        ("set = { ETag = 'W/\"b\"' }", ['W/"b"'], "Origin, Accept-Encoding"),
+    ],
+)
+def test_lines_that_the_route_changes(
+    program: Program, upstream: Upstream, keys: str, tags: list[str], vary: str
+) -> None:
+    headers = f"response_headers = {{ {keys} }}" if keys else ""
+    site = serve(program, upstream, f"{ON}\n{headers}")
+    upstream.script(page(PAGE, *TAGGED))
+    found = coded(site)
+    assert found.values("content-encoding") == ["gzip"]
+    assert found.values("etag") == tags
+    assert found.values("vary") == [vary]
+
+
+# --- clients that do not read ---------------------------------------------------------------------
+
+# What a worker has at work at most (native/crates/compress/src/encoders.rs).
+MOST_ENCODERS = 64
+
+
+def heads_of_unread(site: Site, count: int) -> list[list[tuple[str, str]]]:
+    """What so many streams of a client get that takes no byte of any body."""
+    no_room = {SettingsFrame.INITIAL_WINDOW_SIZE: 0}
+    with Http2Client(site.port, settings=no_room) as client:
+        asked = head("GET", "/", ("accept-encoding", "gzip"))
+        messages = [client.message(client.open(asked)) for _ in range(count)]
+        client.run_until(lambda: all(message.fields for message in messages))
+        return [message.fields for message in messages]
+
+
+def coded_count(heads: list[list[tuple[str, str]]]) -> int:
+    return sum(("content-encoding", "gzip") in fields for fields in heads)
+
+
+def test_bodies_that_are_not_read_hold_so_many_encoders(site: Site, upstream: Upstream) -> None:
+    """The others go out as they are."""
+    upstream.script([read_request, send(page_head(CHUNKED) + chunk(PAGE)), hang])
+    heads = heads_of_unread(site, 100)
+    assert coded_count(heads) == MOST_ENCODERS
+    assert all(("vary", "Accept-Encoding") in fields for fields in heads)
+
+
+def test_a_body_that_is_encoded_holds_none(site: Site) -> None:
+    """However long its client takes."""
+    assert coded_count(heads_of_unread(site, 100)) == 100

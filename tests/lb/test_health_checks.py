@@ -112,6 +112,7 @@ def test_a_server_that_dies_and_returns(
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nalive\r\n0\r\n\r\n"
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 NEVER_ENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nal"
 WITH_BODY = 'body_contains = "alive"'
 WRONG: dict[str, tuple[Script, str, str]] = {
@@ -125,6 +126,8 @@ WRONG: dict[str, tuple[Script, str, str]] = {
     "half a head": ([send(b"HTTP/1.1 20"), half_close, hang], "", "closed before the end of the"),
     "silence": ([hang], "", "no answer within 150 ms"),
     "hanging body": ([send(NEVER_ENDING), hang], WITH_BODY, "no answer within 150 ms"),
+    "early hints of an error": ([send(EARLY + response(b"", "500 Oops"))], "", "status 500"),
+    "early hints alone": ([send(EARLY), hang], "", "no answer within 150 ms"),
 }
 
 
@@ -147,6 +150,8 @@ RIGHT: dict[str, tuple[Script, str, str]] = {
     "body": ([send(response(b"I am alive."))], WITH_BODY, "status 200"),
     "chunked body": ([send(CHUNKED)], WITH_BODY, "status 200"),
     "body unread": ([send(NEVER_ENDING), hang], "", "status 200"),
+    "after an interim one": ([send(EARLY + response(b"alive"))], WITH_BODY, "status 200"),
+    "some time after it": ([send(EARLY), send(response())], "statuses = [200]", "status 200"),
 }
 
 

@@ -1,5 +1,6 @@
 """Hedging: a second try beside one that is slow; the first answer wins."""
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -8,8 +9,20 @@ import httpx
 import pytest
 
 from testkit.gate import Gate
+from testkit.http2_upstream import Http2Upstream, answer_with, silent
 from testkit.site import Program, Site, server
-from testkit.upstream import Script, Upstream, forever, hang, read_request, reset, response, send
+from testkit.upstream import (
+    Connection,
+    Script,
+    Step,
+    Upstream,
+    forever,
+    hang,
+    read_request,
+    reset,
+    response,
+    send,
+)
 from testkit.waiting import wait_until
 
 AFTER_S = 0.05
@@ -24,6 +37,11 @@ def answering(name: bytes) -> Script:
 
 
 SLOW: Script = [read_request, hang]
+WORK_S = 0.4
+
+
+async def work(_: Connection) -> None:
+    await asyncio.sleep(WORK_S)
 
 
 @pytest.fixture
@@ -77,6 +95,82 @@ def test_the_first_answer_wins(program: Program, upstreams: list[Upstream]) -> N
     )
     assert counted == 5
     assert program.failures(site) == 0
+
+
+ERROR = response(b"", "503 Busy")
+
+
+@pytest.mark.parametrize("status", ["503 Busy", "429 Too Many"])
+def test_a_fast_error_is_no_answer(
+    program: Program, upstreams: list[Upstream], status: str
+) -> None:
+    """While the other may still do better."""
+    gate = Gate(response(b"0"))
+    slow, failing, _ = upstreams
+    slow.script(gate.script)
+    failing.script([forever(read_request, send(response(b"", status)))])
+    listed = 'retry.on = ["status"]\nretry.statuses = [429]'
+    site = serve(program, slow, failing, route=f"{HEDGED}\n{listed}")
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(site.get)
+        failing.wait_for_requests(1)
+        wait_until(
+            lambda: program.servers(site)[1]["failures"] == 1, timeout_s=5, what="its failure"
+        )
+        gate.open()
+        assert asked.result(5).body == b"0"
+    assert hedges(program, site) == {"won": 0, "lost": 1}
+
+
+def test_a_fast_error_over_http2_is_no_answer(program: Program) -> None:
+    with ExitStack() as stack:
+        scripts = [silent, answer_with(status=500), answer_with(b"2")]
+        upstreams = [stack.enter_context(Http2Upstream(script)) for script in scripts]
+        servers = [server(each.port, priority=number) for number, each in enumerate(upstreams)]
+        route = 'retry.attempts = 1\nhedge = { after = "50ms", attempts = 3 }'
+        site = Site(servers, route=route, pool=f'protocol = "h2"\n{BUDGET}')
+        program.serve(site)
+        assert site.get().body == b"2"
+        assert len(upstreams[1].requests) == 1
+
+
+def test_the_last_error_is_the_answer(program: Program, upstreams: list[Upstream]) -> None:
+    slow, failing, _ = upstreams
+    slow.script([read_request, until(failing, 1), reset])
+    gate = Gate(ERROR)
+    failing.script(gate.script)
+    site = serve(program, slow, failing)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(site.get)
+        wait_until(
+            lambda: program.servers(site)[0]["failures"] == 1, timeout_s=5, what="the first to fail"
+        )
+        gate.open()
+        assert asked.result(5).status == 503
+
+
+def until(upstream: Upstream, count: int) -> Step:
+    """A step that waits until another server has so many requests."""
+
+    async def step(_: Connection) -> None:
+        await asyncio.to_thread(upstream.wait_for_requests, count)
+
+    return step
+
+
+def test_a_loser_never_looks_quicker(program: Program, upstreams: list[Upstream]) -> None:
+    """That it has taken so long at least says nothing about a server known to be slower."""
+    slow, quick, _ = upstreams
+    slow.script([forever(read_request, work, send(response(b"0")))])
+    quick.die()
+    site = serve(program, slow, quick)
+    assert site.get().body == b"0"
+    before_ms = program.servers(site)[0]["ewma_ms"]
+    assert before_ms >= WORK_S * 1e3
+    quick.come_back()
+    for _ in range(10):
+        assert site.get().body == b"1"
+    assert program.servers(site)[0]["ewma_ms"] == before_ms
 
 
 def test_the_loser_is_given_up(program: Program, upstreams: list[Upstream]) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from testkit.client import Response
 from testkit.gate import Gate, occupy
+from testkit.http2_client import Http2Client, head
+from testkit.http2_upstream import Http2Upstream
 from testkit.ports import free_port
 from testkit.site import Program, Site
 from testkit.upstream import (
@@ -323,6 +325,26 @@ def test_a_body_that_was_buffered_is(
         assert client.read_response().body == b"first"
     assert second.wait_for_requests(1) == upstream.requests
     assert upstream.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_a_call_says_its_length_to_http1(program: Program, second: Upstream) -> None:
+    """Servers of HTTP/2 get none; to one of HTTP/1.1 the body would be chunks, and a request."""
+    body = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    call = head("POST", "/", ("content-type", "application/grpc"), ("te", "trailers"))
+    with Http2Upstream() as upstream:
+        buffer, h2 = 'buffer_request = "64KB"', 'protocol = "h2"'
+        site = Mirrored(upstream.port, second.port, route=buffer, pool=h2)
+        program.serve(site)
+        with Http2Client(site.port) as client:
+            assert client.request(call, body).status == 200
+        names = {name for name, _ in upstream.requests[0].fields}
+    assert "content-length" not in names
+    site.wait_for(program, "answered", 1)
+    (copy,) = second.requests
+    lines, _, content = copy.partition(b"\r\n\r\n")
+    assert content == body
+    assert b"\r\ncontent-length: %d" % len(body) in lines.lower()
+    assert b"transfer-encoding" not in lines.lower()
 
 
 def test_tunnels_are_not_copied(program: Program, upstream: Upstream, second: Upstream) -> None:

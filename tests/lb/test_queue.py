@@ -10,7 +10,7 @@ import pytest
 from testkit.client import Response
 from testkit.gate import Gate
 from testkit.site import Program, Site, server
-from testkit.upstream import Upstream
+from testkit.upstream import Upstream, read_request
 from testkit.waiting import wait_until
 
 ONE_TRY = "retry.attempts = 1"
@@ -166,6 +166,42 @@ def test_the_time_in_the_queue(
     gates[0].open()
     assert first.result(5).status == 200
     assert site.get().status == 200
+
+
+def test_the_time_for_all_ends_in_the_queue(
+    program: Program, ports: list[int], gates: list[Gate], callers: Callers
+) -> None:
+    """Whose request never came to a server has nothing to hold against one."""
+    pool = 'queue.timeout = "20s"'
+    site = Site([one_at_a_time(ports[0])])
+    hasty = f'[[lb.http.{site.name}.routes]]\nname = "hasty"\nprefix = "/hasty"\n'
+    times = f'pool = "{site.name}"\ntimeouts.total = "200ms"'
+    site.change([one_at_a_time(ports[0])], route=f"{hasty}{times}", pool=pool)
+    program.serve(site)
+    first = occupy(callers, site, gates[0])
+    assert site.get("/hasty").status == 504
+    program.wait_for_failures(site, "total_timeout")
+    assert program.blamed(site, "total_timeout") == "client"
+    gates[0].open()
+    assert first.result(5).status == 200
+
+
+def test_who_leaves_in_the_queue_of_a_retry(
+    program: Program, ports: list[int], gates: list[Gate], callers: Callers
+) -> None:
+    """That is why it ended, not what the first server did before."""
+    with Upstream([read_request]) as closing:
+        servers = [server(closing.port), one_at_a_time(ports[1], backup=True)]
+        site = Site(servers, pool='queue.timeout = "20s"')
+        program.serve(site)
+        first = occupy(callers, site, gates[1])
+        with site.client() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_until(lambda: callers.waiting(site) == 1, timeout_s=5, what="it to wait")
+            client.reset()
+            program.wait_for_failures(site, "client_closed")
+        gates[1].open()
+        assert first.result(5).status == 200
 
 
 def test_it_takes_the_first_room_there_is(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from testkit.site import Program, Site, server
-from testkit.upstream import OK, Upstream, forever, hang, read_request, send
+from testkit.upstream import OK, Upstream, forever, hang, read_request, response, send
 from testkit.waiting import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -80,3 +80,39 @@ def test_a_refused_plan_ends_no_drain(program: Program, upstream: Upstream, take
     with pytest.raises(AssertionError, match="in use"):
         program.serve(site, blocked)
     assert program.servers(site)[0]["state"] == "draining"
+
+
+def test_a_refused_plan_makes_no_server_healthy(program: Program, taken: int) -> None:
+    """What its checks have found holds as long as they are in the configuration."""
+    with Upstream([read_request, send(response(b"", "500 Oops"))]) as upstream:
+        checks = 'health = { kind = "http", interval = "20ms", fall = 1, rise = 100 }'
+        site, blocked = Site([upstream.port], pool=checks), Site([upstream.port])
+        program.serve(site)
+        wait_for_state(program, site, "unhealthy")
+        # Nobody asks the server any more, so that no check tells anew that it is down.
+        upstream.script([hang])
+        blocked.port = taken
+        blocked.change([upstream.port])
+        site.change([upstream.port])
+        with pytest.raises(AssertionError, match="in use"):
+            program.serve(site, blocked)
+        assert program.servers(site)[0]["state"] == "unhealthy"
+        program.serve(site)
+        assert program.servers(site)[0]["state"] == "eligible"
+
+
+def wait_for_state(program: Program, site: Site, state: str) -> None:
+    wait_until(
+        lambda: program.servers(site)[0]["state"] == state, timeout_s=5, what=f"it to be {state}"
+    )
+
+
+def test_idle_connections_of_a_changed_pool_end(program: Program, upstream: Upstream) -> None:
+    """Though nobody has asked for it since."""
+    site = Site([upstream.port], pool='keep_alive.idle_timeout = "300ms"')
+    program.serve(site)
+    with site.client() as client:
+        assert client.request(GET).status == 200
+        site.change([upstream.port], pool='keep_alive.idle_timeout = "200ms"')
+        program.serve(site)
+        wait_until(lambda: upstream.open_count == 0, timeout_s=5, what="its connection to end")

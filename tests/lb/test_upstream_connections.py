@@ -51,7 +51,7 @@ def test_a_server_that_refuses(program: Program) -> None:
     site = serve(program, free_port())
     answer = site.get()
     assert (answer.status, answer.body) == (502, b'{"error":"connect_failed","status":502}')
-    assert program.failures(site, reason="connect_failed") == 1
+    program.wait_for_failures(site, "connect_failed", 1)
     assert program.log(site)[0]["reason"] == "connect_failed"
 
 
@@ -193,7 +193,7 @@ def test_more_than_declared(program: Program, upstream: Upstream) -> None:
         assert client.request(GET).body == b"ok"
         assert client.request(GET).body == b"ok"
     assert upstream.connection_count == 2
-    assert program.failures(site, reason="response_excess") == 2
+    program.wait_for_failures(site, "response_excess", 2)
     assert {entry["reason"] for entry in program.log(site, 2)} == {"response_excess"}
 
 
@@ -205,7 +205,7 @@ def test_more_than_the_last_chunk(program: Program, upstream: Upstream) -> None:
         assert client.request(GET).body == b"ok"
         assert client.request(GET).body == b"ok"
     assert upstream.connection_count == 2
-    assert program.failures(site, reason="response_excess") == 2
+    program.wait_for_failures(site, "response_excess", 2)
 
 
 def test_a_body_until_the_end_of_the_connection(program: Program, upstream: Upstream) -> None:

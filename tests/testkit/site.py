@@ -133,6 +133,18 @@ class Program:
         )
         assert self.failures(site) == self.failures(site, reason=reason) == count
 
+    def blamed(self, site: Site, reason: str) -> str:
+        """Whose fault the site's last failure for this reason was, as the status tells."""
+        listener = f"lb.http.{site.name}"
+        told = self.trunkline.status()["recent_errors"]
+        sides = [
+            each["side"]
+            for each in told
+            if (each["listener"], each["reason"]) == (listener, reason)
+        ]
+        assert sides, told
+        return str(sides[-1])
+
     def log(self, site: Site, at_least: int = 1) -> list[dict[str, Any]]:
         """The site's lines of the access log, once there are so many.
 

@@ -148,6 +148,11 @@ impl Server {
         }
     }
 
+    /// Counts a request out that was given up after so long: as its latency would have been longer still, it can only raise the average.
+    pub fn give_up(&self, now_ns: u64, at_least_ns: u64) {
+        self.finish(now_ns, Some(at_least_ns).filter(|&at_least_ns| at_least_ns > self.ewma_ns()));
+    }
+
     /// Two workers that finish at once may lose one of the samples; the average stays one.
     fn observe(&self, now_ns: u64, latency_ns: u64) {
         let since_last_ns = now_ns.saturating_sub(self.counters.ewma_at_ns.swap(now_ns, Relaxed));
@@ -241,6 +246,18 @@ mod tests {
         server.finish(1, None);
         server.finish(2, Some(500));
         assert_eq!((server.active(), server.ewma_ns()), (0, 500));
+    }
+
+    #[test]
+    fn who_is_given_up_makes_no_server_quicker() {
+        let server = Server::new("a", 1, 0);
+        server.begin();
+        server.give_up(1, 500);
+        server.begin();
+        server.give_up(1_000_000_000_000, 400);
+        assert_eq!((server.active(), server.ewma_ns()), (0, 500));
+        server.give_up(1_000_000_000_001, 600);
+        assert_eq!(server.ewma_ns(), 600);
     }
 
     #[test]

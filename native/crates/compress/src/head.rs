@@ -8,6 +8,8 @@
 //! | `ETag: "x"` | `W/"x"`: the bytes differ, what they mean does not |
 //! | `Vary` | one line, with `Accept-Encoding` among its members |
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use crate::Coding;
@@ -47,6 +49,14 @@ impl Decision {
                 16 => !is("content-encoding"),
                 _ => true,
             },
+        }
+    }
+
+    /// A line that the configuration adds: an encoded body has no strong tag, whoever says it.
+    pub fn revised<'v>(self, name: &str, value: &'v [u8]) -> Cow<'v, [u8]> {
+        match self {
+            Self::Encode(_) if name.eq_ignore_ascii_case("etag") => Cow::Owned(weak(value).to_vec()),
+            _ => Cow::Borrowed(value),
         }
     }
 

@@ -141,6 +141,16 @@ fn encoders_are_kept_by_coding_and_level_and_not_without_end() {
 }
 
 #[test]
+fn so_many_are_on_loan_at_most() {
+    let (mut encoders, levels) = (Encoders::default(), Levels::default());
+    let mut lent: Vec<Encoder> = (0..64).map(|_| encoders.take(Coding::Gzip, &levels).unwrap()).collect();
+    assert!(encoders.take(Coding::Gzip, &levels).is_err());
+    encoders.give_back(lent.remove(0));
+    assert!(encoders.take(Coding::Gzip, &levels).is_ok());
+    assert!(encoders.take(Coding::Gzip, &levels).is_err());
+}
+
+#[test]
 fn what_comes_after_the_end_is_refused() {
     for coding in [Coding::Gzip, Coding::Brotli] {
         let mut encoder = Encoder::new(coding, &Levels::default()).unwrap();

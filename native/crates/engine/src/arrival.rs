@@ -80,8 +80,7 @@ impl Journey<'_> {
                 Arrived::Interim(text) => {
                     Box::pin(self.interim(&text)).await?;
                     // A slow client had its own time for that; the server's goes on.
-                    let chosen_ms = tally.chosen_ns / 1_000_000;
-                    self.deadline.arm(chosen_ms, self.route.timeouts.response_head_ms);
+                    self.rearm_head(tally.chosen_ns);
                     if !block.is_empty() {
                         continue;
                     }
@@ -124,7 +123,15 @@ impl Journey<'_> {
                 Arrived::Interim(text) => Box::pin(self.interim(&text)).await?,
                 Arrived::Partial => {}
             }
-            self.deadline.arm(tally.chosen_ns / 1_000_000, self.route.timeouts.response_head_ms);
+            self.rearm_head(tally.chosen_ns);
+        }
+    }
+
+    /// The server's time for its answer as it was before an interim one: from when it was chosen, or from the last of an upload.
+    fn rearm_head(&self, chosen_ns: u64) {
+        match self.progress.head_armed.get() {
+            (0, _) => self.deadline.arm(chosen_ns / 1_000_000, self.route.timeouts.response_head_ms),
+            (since_ms, head_ms) => self.deadline.arm(since_ms, head_ms),
         }
     }
 

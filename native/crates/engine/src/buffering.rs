@@ -2,7 +2,10 @@
 //! here whole may be sent again. A body that turns out larger is passed on from there as it comes.
 //!
 //! Only what fits is begun with: a declared length above the size is passed on at once. Trailers end the attempt, too: they travel only
-//! behind a body that is passed on.
+//! behind a body that is passed on. And what a worker holds in all has a bound: above it nothing more is taken in.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use trunkline_http::{Framing, Reject, RequestHead, encode};
 
@@ -13,12 +16,47 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::h2::Stream;
+use crate::patience::Total;
 use crate::snapshot::Route;
 use crate::upload::Progress;
+use crate::worker::Worker;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The end of a head whose body comes in chunks.
 const IN_CHUNKS: &[u8] = b"Transfer-Encoding: chunked\r\n\r\n";
+
+/// Of all bodies that a worker has taken in; a thousand of the usual 64 KB.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of bodies that a worker holds.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Cell<usize>);
+
+/// A request's part of them, until it is over.
+pub(crate) struct Share {
+    worker: Rc<Worker>,
+    bytes: usize,
+}
+
+impl Share {
+    fn none(worker: &Rc<Worker>) -> Self {
+        Self { worker: Rc::clone(worker), bytes: 0 }
+    }
+
+    /// So many bytes are here now; whether more may come.
+    fn resize(&mut self, bytes: usize) -> bool {
+        let Held(held) = &self.worker.held;
+        held.set(held.get().saturating_sub(self.bytes).saturating_add(bytes));
+        self.bytes = bytes;
+        held.get() < MOST_BYTES
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}
 
 /// A body that is to be taken in.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +82,7 @@ impl Intake {
 /// What became of a body.
 struct Taken {
     bytes: Vec<u8>,
+    share: Share,
     /// Where it goes on.
     source: Source,
 }
@@ -64,16 +103,17 @@ impl Client {
         route: &Route,
         exchange: &mut Exchange,
         block: &mut Block,
-        total_at_ms: u64,
+        total: Total,
     ) -> (Progress, Option<Failure>) {
         let progress = Progress::default();
-        let taken =
-            match self.take_body(intake, route.buffer_request_bytes, exchange, block, total_at_ms).await {
-                Ok(taken) => taken,
-                Err(failure) => return (progress, Some(failure)),
-            };
+        let taken = match self.take_body(intake, route.buffer_request_bytes, exchange, block, total).await {
+            Ok(taken) => taken,
+            Err(failure) => return (progress, Some(failure)),
+        };
         let sink = exchange.sink();
-        if taken.is_whole(sink) {
+        let whole = taken.is_whole(sink);
+        exchange.held = Some(taken.share);
+        if whole {
             exchange.complete(&taken.bytes);
         } else {
             sink.append(&mut exchange.outgoing, &taken.bytes);
@@ -83,13 +123,13 @@ impl Client {
         (progress, None)
     }
 
-    async fn ask_for_body(&self, total_at_ms: u64) -> Result<(), Failure> {
+    async fn ask_for_body(&self, total: Total) -> Result<(), Failure> {
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.body_idle_ms);
         let asked = match self.wire.stream() {
             Some(stream) => stream.send_head(CONTINUE, false),
             None => self.wire.write_all(CONTINUE, &self.deadline).await,
         };
-        asked.map_err(|error| self.receive_failure(&error, total_at_ms))
+        asked.map_err(|error| self.receive_failure(&error, total))
     }
 
     async fn take_body(
@@ -98,12 +138,13 @@ impl Client {
         most_bytes: u64,
         exchange: &Exchange,
         block: &mut Block,
-        total_at_ms: u64,
+        total: Total,
     ) -> Result<Taken, Failure> {
         if intake.expects_continue && block.is_empty() {
-            self.ask_for_body(total_at_ms).await?;
+            self.ask_for_body(total).await?;
         }
-        let mut taken = Taken { bytes: Vec::new(), source: self.source(exchange) };
+        let share = Share::none(&self.worker);
+        let mut taken = Taken { bytes: Vec::new(), share, source: self.source(exchange) };
         let mut own = Block::none();
         let block = if self.wire.stream().is_some() { &mut own } else { block };
         loop {
@@ -113,10 +154,11 @@ impl Client {
             if length > exchange.body_limit {
                 return Err(Failure::BODY_TOO_LARGE);
             }
-            if taken.source.is_done() || length > most_bytes {
+            let has_room = taken.share.resize(taken.bytes.len());
+            if taken.source.is_done() || length > most_bytes || !has_room {
                 return Ok(taken);
             }
-            if self.receive(block, total_at_ms).await? == 0 && !self.close(&mut taken.source) {
+            if self.receive(block, total).await? == 0 && !self.close(&mut taken.source) {
                 return Err(Failure::CLIENT_CLOSED);
             }
         }
@@ -136,23 +178,32 @@ impl Client {
     }
 
     /// Reads some bytes into a block whose own have been taken.
-    async fn receive(&self, block: &mut Block, total_at_ms: u64) -> Result<usize, Failure> {
+    async fn receive(&self, block: &mut Block, total: Total) -> Result<usize, Failure> {
         if self.wire.stream().is_some() {
             *block = Block::ordinary();
         }
         block.clear();
         self.deadline.arm(clock::now_ms(), self.listener.timeouts.body_idle_ms);
         let read = self.wire.read(block.spare(), &self.deadline).await;
-        let count = read.map_err(|error| self.receive_failure(&error, total_at_ms))?;
+        let count = read.map_err(|error| self.receive_failure(&error, total))?;
         block.advance(count);
         Ok(count)
     }
 
-    fn receive_failure(&self, error: &std::io::Error, total_at_ms: u64) -> Failure {
+    fn receive_failure(&self, error: &std::io::Error, total: Total) -> Failure {
         match error.kind() {
-            std::io::ErrorKind::TimedOut => self.late(total_at_ms, Failure::BODY_TIMEOUT),
+            std::io::ErrorKind::TimedOut => self.late(total, Failure::BODY_TIMEOUT),
             _ => Failure::CLIENT_CLOSED,
         }
+    }
+}
+
+/// A head that announces chunks says this length instead.
+pub(crate) fn say_length(head: &mut Vec<u8>, body_bytes: usize) {
+    if head.ends_with(IN_CHUNKS) {
+        head.truncate(head.len() - IN_CHUNKS.len());
+        encode::framing(head, Framing::Length(body_bytes as u64), None);
+        head.extend_from_slice(b"\r\n");
     }
 }
 
@@ -170,11 +221,8 @@ impl Exchange {
     pub(crate) fn complete(&mut self, body: &[u8]) {
         // Servers of gRPC need no length, and their own clients send none.
         let is_call = self.to_stream && self.facts.call.is_some();
-        if !is_call && self.outgoing.ends_with(IN_CHUNKS) {
-            let kept = self.outgoing.len() - IN_CHUNKS.len();
-            self.outgoing.truncate(kept);
-            encode::framing(&mut self.outgoing, Framing::Length(body.len() as u64), None);
-            self.outgoing.extend_from_slice(b"\r\n");
+        if !is_call {
+            say_length(&mut self.outgoing, body.len());
             self.head_bytes = self.outgoing.len();
         }
         self.outgoing.extend_from_slice(body);

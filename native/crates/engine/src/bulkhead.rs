@@ -174,7 +174,7 @@ impl Journey<'_> {
     async fn queue(&self, bulkhead: &Arc<Bulkhead>, place: Place) -> Result<Pass, Failure> {
         let limit = Duration::from_millis(self.until_total(bulkhead.plan.queue_timeout_ms));
         let waiting = tokio::time::timeout(limit, bulkhead.next_pass(place));
-        let late = |_| if self.is_over() { Failure::TOTAL_TIMEOUT } else { Failure::CONCURRENCY_TIMEOUT };
+        let late = |_| if self.is_over() { self.overrun() } else { Failure::CONCURRENCY_TIMEOUT };
         let pass = self.unless_gone(waiting).await?.map_err(late)?;
         self.ready_ns.set(clock::now_ns());
         Ok(pass)
@@ -243,6 +243,8 @@ mod tests {
             (Ok(relayed), 503, Some(7), Lesson::Overloaded),
             (Err(Failure::RESPONSE_TIMEOUT), 0, None, Lesson::Overloaded),
             (Err(Failure::CONNECT_FAILED), 0, None, Lesson::Overloaded),
+            (Err(Failure::TOTAL_TIMEOUT), 0, None, Lesson::Overloaded),
+            (Err(Failure::TOTAL_TIMEOUT_OF_CLIENT), 0, None, Lesson::Nothing),
             (Err(Failure::CLIENT_CLOSED), 200, Some(7), Lesson::Nothing),
             (Err(Failure::NO_SERVER), 0, None, Lesson::Nothing),
         ] {

@@ -79,27 +79,32 @@ struct Former {
     weight: u32,
     max_active: u32,
     draining: bool,
+    /// Checks that found it down are checks no more.
+    unchecked: bool,
 }
 
 impl Changed {
-    fn note(&mut self, server: &Arc<Server>) {
+    fn note(&mut self, server: &Arc<Server>, unchecked: bool) {
         self.0.push(Former {
             server: Arc::clone(server),
             weight: server.state.weight(),
             max_active: server.state.max_active(),
             draining: server.draining.load(Ordering::Relaxed),
+            unchecked,
         });
     }
 
     /// The plan was taken.
-    pub(crate) fn commit(mut self) {
-        self.0.clear();
+    pub(crate) fn commit(mut self, now_ns: u64) {
+        for former in self.0.drain(..).filter(|former| former.unchecked) {
+            former.server.state.set_healthy(true, now_ns);
+        }
     }
 }
 
 impl Drop for Changed {
     fn drop(&mut self) {
-        for Former { server, weight, max_active, draining } in &self.0 {
+        for Former { server, weight, max_active, draining, .. } in &self.0 {
             server.state.set_weight(*weight);
             server.state.set_max_active(*max_active);
             server.draining.store(*draining, Ordering::Relaxed);
@@ -247,7 +252,7 @@ impl Compiler<'_, '_> {
         let known = before.and_then(|before| before.servers.iter().find(same)).cloned();
         let server = match known {
             Some(server) => {
-                self.changed.note(&server);
+                self.changed.note(&server, pool.health.is_none());
                 if server.dial.is_same(&dial) { server } else { redialed(&server, dial) }
             }
             None => self.new_server(planned, before.is_some(), pool, dial),
@@ -263,9 +268,6 @@ impl Compiler<'_, '_> {
         }
         server.state.set_max_active(planned.max_connections);
         server.settle_standing();
-        if pool.health.is_none() && !server.state.healthy() {
-            server.state.set_healthy(true, self.now_ns);
-        }
         server
     }
 

@@ -147,7 +147,7 @@ impl Engine {
         self.shared.snapshot.store(Arc::clone(&snapshot));
         self.shared.generation.store(generation, Ordering::Release);
         environment.commit();
-        changed.commit();
+        changed.commit(clock::now_ns());
         snapshot.listeners.iter().for_each(|listener| listener.gate.announce());
         let swap_us = swapping.elapsed().as_micros() as u64;
         match log {

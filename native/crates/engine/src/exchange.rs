@@ -11,7 +11,7 @@ use trunkline_http::{
 };
 
 use crate::block::{Block, ORDINARY_BYTES, Text};
-use crate::buffering::Intake;
+use crate::buffering::{Intake, Share};
 use crate::facts::Facts;
 use crate::failure::{Failure, Side};
 use crate::forwarding::Peer;
@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) pending: Framing,
     /// That is to be taken in first.
     pub(crate) intake: Option<Intake>,
+    /// What the worker holds of its body.
+    pub(crate) held: Option<Share>,
     /// What the method that is sent allows its response to be; a route may have changed it.
     pub(crate) answers: Answers,
     /// The client asked for a head only.
@@ -378,6 +380,7 @@ impl Desk<'_> {
             head_bytes,
             pending,
             intake: if pending == Framing::None { None } else { Intake::of(route, head, web) },
+            held: None,
             answers: Answers::from_method(sent),
             is_head: head.method == "HEAD",
             trailers: facts_call.is_some() || filters.upstream_edits().is_empty(),

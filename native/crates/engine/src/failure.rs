@@ -74,6 +74,8 @@ failures! {
     UPSTREAM_RESET = Upstream 502 "upstream_reset";
     RESPONSE_TIMEOUT = Upstream 504 "response_timeout";
     TOTAL_TIMEOUT = Upstream 504 "total_timeout";
+    /// The same, and nothing to hold against a server: the time was the client's own, or went by before one had the whole request.
+    TOTAL_TIMEOUT_OF_CLIENT = Client 504 "total_timeout";
     /// A retryable status, and tries or budget are used up; the response itself is passed on.
     RETRYABLE_STATUS = Upstream 502 "retryable_status";
     /// The response body ended before its declared end: the client's connection is cut, so that it notices.
@@ -87,10 +89,11 @@ failures! {
     WRONG_PROTOCOL = Upstream 502 "upstream_wrong_protocol";
     /// No memory for compressing, or the library refused.
     ENCODER_FAILED = Gateway 0 "encoder_failed";
-    /// Another answer than 101 to a WebSocket of HTTP/2, which cannot be told apart from one there.
-    UPGRADE_IGNORED = Upstream 502 "upgrade_ignored";
+    /// Another answer than 101 to a WebSocket of HTTP/2, which cannot be told apart from one there. Whoever asks an ordinary page for one
+    /// gets this, so that it says nothing of the server.
+    UPGRADE_IGNORED = Client 502 "upgrade_ignored";
     /// The server has not announced that it takes `WebSocket`s over HTTP/2 (RFC 8441 §3).
-    NO_WEBSOCKET = Upstream 502 "upstream_no_websocket";
+    NO_WEBSOCKET = Gateway 502 "upstream_no_websocket";
     /// 101 or a CONNECT tunnel that nobody asked for.
     UNEXPECTED_UPGRADE = Upstream 502 "unexpected_upgrade";
     /// The grace period of a stop was over.
@@ -99,6 +102,14 @@ failures! {
 }
 
 impl Failure {
+    /// The exchange is over, whatever else could be tried.
+    pub(crate) fn ends_all(self) -> bool {
+        matches!(
+            self,
+            Self::TOTAL_TIMEOUT | Self::TOTAL_TIMEOUT_OF_CLIENT | Self::CLIENT_CLOSED | Self::SHUTDOWN
+        )
+    }
+
     pub(crate) const fn client(reject: Reject) -> Self {
         Self { status: reject.status, reason: reject.reason.as_str(), side: Side::Client }
     }

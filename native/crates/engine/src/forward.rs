@@ -15,6 +15,7 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Side};
 use crate::grpc::Call;
+use crate::patience::Total;
 use crate::relay::Relayed;
 use crate::settle::Tally;
 use crate::snapshot::Route;
@@ -30,8 +31,8 @@ pub(crate) struct Journey<'j> {
     pub(crate) exchange: &'j Exchange,
     /// Of what is waited for of servers.
     pub(crate) deadline: &'j Deadline,
-    /// When the whole exchange must be over; 0 = never.
-    pub(crate) total_at_ms: u64,
+    /// When the whole exchange must be over.
+    pub(crate) total: Total,
     /// When nothing was left to wait for but a server: when it was admitted, unless it was held back, or waited for a place.
     pub(crate) ready_ns: Cell<u64>,
     pub(crate) progress: Progress,
@@ -56,7 +57,7 @@ pub(crate) type Tried = SmallVec<[usize; 4]>;
 /// What a try has to know of those before it.
 #[derive(Clone, Copy)]
 struct Again<'t> {
-    /// No kept connection: the last one had ended.
+    /// No kept connection: the last one had ended, or the server did not look at the request.
     fresh: bool,
     /// Servers that were tried, with this one.
     tried: &'t [usize],
@@ -85,10 +86,8 @@ impl Client {
         let Some(route) = self.listener.routes.get(exchange.route) else { return Next::Close };
         let pool = self.worker.pool(route.sides.pool(exchange.side));
         pool.count_request(exchange.facts.started_ns);
-        let total_at_ms = match shorter(route.timeouts.total_ms, exchange.timeout_ms) {
-            0 => 0,
-            total_ms => exchange.facts.started_ns / 1_000_000 + total_ms,
-        };
+        let started_ms = exchange.facts.started_ns / 1_000_000;
+        let total = Total::of(started_ms, route.timeouts.total_ms, exchange.timeout_ms);
         if let Some(stream) = self.wire.stream().filter(|_| exchange.pending != Framing::None) {
             stream.take_whole(exchange.body_room(), |body| exchange.complete(body));
         }
@@ -96,11 +95,11 @@ impl Client {
             exchange.facts.detach(block);
         }
         let mut tally = Tally { side: Some(exchange.side), ..Tally::default() };
-        self.deadline.limit(total_at_ms);
+        self.deadline.limit(total.at_ms);
         let intake = exchange.intake.filter(|_| exchange.pending != Framing::None);
         let (progress, failed) = match intake {
             None => (Progress::default(), None),
-            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total_at_ms)).await,
+            Some(intake) => Box::pin(self.take_in(intake, route, &mut exchange, block, total)).await,
         };
         let ready_ns = if intake.is_none() { exchange.admitted_ns } else { clock::now_ns() };
         let journey = Journey {
@@ -109,7 +108,7 @@ impl Client {
             pool: &pool,
             exchange: &exchange,
             deadline: &self.deadline,
-            total_at_ms,
+            total,
             ready_ns: Cell::new(ready_ns),
             progress,
         };
@@ -202,6 +201,7 @@ impl Journey<'_> {
         let mut tried = Tried::new();
         let mut fresh = false;
         let mut index = self.choose(&tried, tally).await?;
+        self.progress.tried.set(true);
         loop {
             let Some(local) = self.pool.servers.get(index) else { return Err(Failure::NO_SERVER) };
             if !fresh {
@@ -233,7 +233,8 @@ impl Journey<'_> {
                     return Err(miss.failure);
                 }
                 self.pause(tried.len() as u32).await?;
-                index = self.choose(&tried, tally).await.map_err(|_| miss.failure)?;
+                let chosen = self.choose(&tried, tally).await;
+                index = chosen.map_err(|failure| if failure.ends_all() { failure } else { miss.failure })?;
             }
             tally.chosen_ns = clock::now_ns();
             local.cells().retries.inc();
@@ -253,7 +254,8 @@ impl Journey<'_> {
     ) -> Result<Relayed, Miss> {
         let mut lease = Lease::begin(&self.pool.pool, local, index, tally.chosen_ns);
         tally.server = Some(Rc::clone(local));
-        let kept = if again.fresh { None } else { local.reuse(self.exchange.stream_answers()) };
+        let answers = self.exchange.stream_answers();
+        let kept = if again.fresh { local.reuse_shared(answers) } else { local.reuse(answers) };
         let reused = kept.is_some();
         let connection = match kept {
             Some(connection) => connection,
@@ -270,10 +272,9 @@ impl Journey<'_> {
                     let ended = matches!(failure, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET);
                     let stale = reused && ended && !lease.has_answered();
                     let unseen = failure == Failure::UPSTREAM_REFUSED;
-                    return Err(Miss {
-                        failure,
-                        stage: if stale || unseen { Stage::Stale } else { Stage::Sent },
-                    });
+                    // What happens a second time says something about the server.
+                    let innocent = (stale || unseen) && !again.fresh;
+                    return Err(Miss { failure, stage: if innocent { Stage::Stale } else { Stage::Sent } });
                 }
             };
             self.relay(&connection, reply, rest, Some(block), tally).await.map_err(Miss::committed)?
@@ -296,27 +297,19 @@ impl Journey<'_> {
         self.exchange.pending == Framing::None || self.progress.complete.get()
     }
 
-    pub(crate) async fn connect(&self, local: &LocalServer) -> Result<Connection, Miss> {
-        let timeout_ms = self.within_total(self.pool.pool.plan.connect_timeout_ms);
-        let connecting = Box::pin(local.connect(
-            &self.client.worker,
-            timeout_ms,
-            &self.client.peer,
-            self.exchange.stream_answers(),
-            self.pool.pool.plan.keep_alive.requests,
-        ));
+    pub(crate) async fn connect(&self, local: &Rc<LocalServer>) -> Result<Connection, Miss> {
+        let plan = &self.pool.pool.plan;
+        let timeout_ms = self.within_total(plan.connect_timeout_ms);
+        let answers = self.exchange.stream_answers();
+        let (worker, peer) = (&self.client.worker, &self.client.peer);
+        let connecting = Box::pin(local.connect(worker, plan, timeout_ms, peer, answers));
         let gone = |failure| Miss { failure, stage: Stage::Connect };
         let connected = self.unless_gone(connecting).await.map_err(gone)?;
         connected.map_err(|failure| {
             let late = failure == Failure::CONNECT_TIMEOUT && self.is_over();
-            Miss { failure: if late { Failure::TOTAL_TIMEOUT } else { failure }, stage: Stage::Connect }
+            Miss { failure: if late { self.overrun_at_server() } else { failure }, stage: Stage::Connect }
         })
     }
-}
-
-/// The shorter of two times of which 0 means none.
-fn shorter(one_ms: u64, other_ms: u64) -> u64 {
-    if one_ms == 0 || other_ms == 0 { one_ms.max(other_ms) } else { one_ms.min(other_ms) }
 }
 
 pub(crate) fn client_error(error: &io::Error) -> Failure {

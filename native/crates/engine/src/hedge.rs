@@ -1,6 +1,6 @@
 //! Further tries beside one that is slow (Dean and Barroso, "The Tail at Scale", 2013): the server whose response begins first answers,
-//! and the others are given up. For requests that may be repeated, on servers that were not tried, as far as the retry budget goes: when
-//! everything is slow, that ends by itself.
+//! and the others are given up. An error does not answer while others may still do better: errors come fast. For requests that may be
+//! repeated, on servers that were not tried, as far as the retry budget goes: when everything is slow, that ends by itself.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -62,6 +62,23 @@ struct Winner {
     /// What came of it; on a stream it is still there.
     first: Option<Block>,
     chosen_ns: u64,
+}
+
+impl Winner {
+    /// The status of its response, as far as it can be seen already; 0 = it cannot.
+    fn status(&self) -> u16 {
+        match (&self.first, self.connection.wire.stream()) {
+            (Some(block), _) => status_of(block.filled()),
+            (None, Some(stream)) => stream.status(),
+            (None, None) => 0,
+        }
+    }
+}
+
+/// That of a status line (RFC 9112 §4): `HTTP/1.1 503`.
+fn status_of(line: &[u8]) -> u16 {
+    let digits = line.get(9..12).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+    digits.map_or(0, |digits| digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0')))
 }
 
 type Running<'r> = Pin<Box<dyn Future<Output = Result<Winner, Miss>> + 'r>>;
@@ -133,6 +150,7 @@ impl Journey<'_> {
                 Event::Late => others = self.begin_another(&mut race, tried, tally),
                 Event::Ended(place, result) => {
                     let (index, _) = race.running.remove(place);
+                    let result = if race.running.is_empty() { result } else { self.unless_error(result) };
                     match result {
                         // The others may still answer.
                         Err(miss) if miss.failure.side == Side::Upstream && !race.running.is_empty() => {
@@ -146,6 +164,17 @@ impl Journey<'_> {
         let won = outcome.as_ref().is_ok_and(|winner| winner.lease.index != first);
         hedging.count(self.client.worker.index, race.begun - 1, won);
         outcome
+    }
+
+    /// A response that is an error, or that the route would rather have from another server, is a miss.
+    fn unless_error(&self, result: Result<Winner, Miss>) -> Result<Winner, Miss> {
+        let mut winner = result?;
+        let status = winner.status();
+        if status < 500 && !self.route.retry.statuses.contains(&status) {
+            return Ok(winner);
+        }
+        winner.lease.leave_race();
+        Err(Miss { failure: Failure::RETRYABLE_STATUS, stage: Stage::Sent })
     }
 
     /// One more try, if there is a server for it and the budget allows it.
@@ -175,16 +204,16 @@ impl Journey<'_> {
         Box::pin(async move {
             // What is waited for here is this try's alone.
             let deadline = Deadline::new(&self.client.worker.timer);
-            deadline.limit(self.total_at_ms);
+            deadline.limit(self.total.at_ms);
             let beside = Journey {
                 client: self.client,
                 route: self.route,
                 pool: self.pool,
                 exchange: self.exchange,
                 deadline: &deadline,
-                total_at_ms: self.total_at_ms,
+                total: self.total,
                 ready_ns: Cell::new(chosen_ns),
-                progress: Progress::default(),
+                progress: Progress { tried: Cell::new(true), ..Progress::default() },
             };
             beside.run_to_answer(index, chosen_ns).await
         })
@@ -203,21 +232,30 @@ impl Journey<'_> {
         Ok(Winner { lease, connection, first, chosen_ns })
     }
 
-    /// On a kept connection or a new one; anew if the kept one had ended, or the server has not looked at the request.
+    /// On a kept connection or a new one; anew, once, if the kept one had ended, or the server has not looked at the request.
     async fn run_on(
         &self,
         local: &Rc<LocalServer>,
         chosen_ns: u64,
     ) -> Result<(Connection, Option<Block>), Miss> {
         let sent = |failure| Miss { failure, stage: Stage::Sent };
-        if let Some(connection) = local.reuse(self.exchange.stream_answers()) {
-            match self.begin(&connection, chosen_ns).await {
-                Ok(first) => return Ok((connection, first)),
-                Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET | Failure::UPSTREAM_REFUSED) => {}
-                Err(failure) => return Err(sent(failure)),
-            }
+        let kept = local.reuse(self.exchange.stream_answers());
+        let reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
+        match self.begin(&connection, chosen_ns).await {
+            Ok(first) => return Ok((connection, first)),
+            Err(Failure::UPSTREAM_REFUSED) => {}
+            Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) if reused => {}
+            Err(failure) => return Err(sent(failure)),
         }
-        let connection = self.connect(local).await?;
+        drop(connection);
+        let connection = match local.reuse_shared(self.exchange.stream_answers()) {
+            Some(connection) => connection,
+            None => self.connect(local).await?,
+        };
         let first = self.begin(&connection, chosen_ns).await.map_err(sent)?;
         Ok((connection, first))
     }

@@ -10,17 +10,35 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::forward::Journey;
 
-fn is_over(total_at_ms: u64) -> bool {
-    total_at_ms != 0 && clock::now_ms() >= total_at_ms
+/// When a whole exchange must be over.
+#[derive(Clone, Copy)]
+pub(crate) struct Total {
+    /// 0 = never.
+    pub(crate) at_ms: u64,
+    /// It is the client that wants it so, not the route.
+    of_client: bool,
+}
+
+impl Total {
+    /// What route and client allow, from `started_ms` on; 0 = without end.
+    pub(crate) fn of(started_ms: u64, route_ms: u64, client_ms: u64) -> Self {
+        let of_client = client_ms != 0 && (route_ms == 0 || client_ms < route_ms);
+        let after_ms = if of_client { client_ms } else { route_ms };
+        Self { at_ms: if after_ms == 0 { 0 } else { started_ms.saturating_add(after_ms) }, of_client }
+    }
+
+    fn is_over(self) -> bool {
+        self.at_ms != 0 && clock::now_ms() >= self.at_ms
+    }
 }
 
 impl Client {
-    /// Why a deadline passed: the end of everything, of the whole exchange, or of this step.
-    pub(crate) fn late(&self, total_at_ms: u64, step: Failure) -> Failure {
+    /// Why a deadline passed while the client's body was taken in: the end of everything, of the whole exchange, or of this step.
+    pub(crate) fn late(&self, total: Total, step: Failure) -> Failure {
         if self.worker.is_cut() {
             Failure::SHUTDOWN
-        } else if is_over(total_at_ms) {
-            Failure::TOTAL_TIMEOUT
+        } else if total.is_over() {
+            Failure::TOTAL_TIMEOUT_OF_CLIENT
         } else {
             step
         }
@@ -51,7 +69,7 @@ impl Journey<'_> {
     pub(crate) async fn sleep(&self, pause_ms: u64) -> Result<(), Failure> {
         let pause = Duration::from_millis(self.until_total(pause_ms));
         self.unless_gone(tokio::time::sleep(pause)).await?;
-        if self.is_over() { Err(Failure::TOTAL_TIMEOUT) } else { Ok(()) }
+        if self.is_over() { Err(self.overrun()) } else { Ok(()) }
     }
 
     /// Waits for something that the client may not live to see.
@@ -71,12 +89,29 @@ impl Journey<'_> {
 
     /// Whether the time for the whole exchange is used up.
     pub(crate) fn is_over(&self) -> bool {
-        is_over(self.total_at_ms)
+        self.total.is_over()
+    }
+
+    /// The time for the whole exchange is used up: by a server, if one had the whole request for as long as the route allows.
+    pub(crate) fn overrun(&self) -> Failure {
+        if self.progress.tried.get() && self.body_is_sent() {
+            self.overrun_at_server()
+        } else {
+            Failure::TOTAL_TIMEOUT_OF_CLIENT
+        }
+    }
+
+    /// The same where only a server was waited for.
+    pub(crate) fn overrun_at_server(&self) -> Failure {
+        if self.total.of_client { Failure::TOTAL_TIMEOUT_OF_CLIENT } else { Failure::TOTAL_TIMEOUT }
     }
 
     /// See [`Client::late`].
     pub(crate) fn late(&self, step: Failure) -> Failure {
-        self.client.late(self.total_at_ms, step)
+        match self.client.late(self.total, step) {
+            Failure::TOTAL_TIMEOUT_OF_CLIENT => self.overrun(),
+            other => other,
+        }
     }
 
     /// `after_ms`, but not beyond the end of the whole exchange.
@@ -86,8 +121,8 @@ impl Journey<'_> {
 
     /// `after_ms` (0 = without end), but not beyond the end of the whole exchange.
     pub(crate) fn within_total(&self, after_ms: u64) -> u64 {
-        let total_ms = self.total_at_ms.saturating_sub(clock::now_ms()).max(1);
-        match (self.total_at_ms, after_ms) {
+        let total_ms = self.total.at_ms.saturating_sub(clock::now_ms()).max(1);
+        match (self.total.at_ms, after_ms) {
             (0, _) => after_ms,
             (_, 0) => total_ms,
             _ => after_ms.min(total_ms),

@@ -52,7 +52,7 @@ impl Journey<'_> {
             }
         };
         let limit = Duration::from_millis(self.within_total(queue.timeout_ms));
-        let late = |_| if self.is_over() { Failure::TOTAL_TIMEOUT } else { Failure::QUEUE_TIMEOUT };
+        let late = |_| if self.is_over() { self.overrun() } else { Failure::QUEUE_TIMEOUT };
         self.unless_gone(tokio::time::timeout(limit, search)).await?.map_err(late)
     }
 }

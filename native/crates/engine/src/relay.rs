@@ -188,6 +188,9 @@ impl Journey<'_> {
         loop {
             let moved = reply.transfer(&mut block, drained, &mut out);
             let done = reply.body.is_done();
+            if done {
+                reply.give_back_encoder();
+            }
             self.to_client(&out).await?;
             tally.response_bytes += moved?;
             if done {

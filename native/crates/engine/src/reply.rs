@@ -73,6 +73,11 @@ impl Reply {
         }
         Ok(moved)
     }
+
+    /// The body has gone through it: whoever reads slowly must not keep its memory.
+    pub(crate) fn give_back_encoder(&mut self) {
+        self.transform.take_if(|transform| matches!(**transform, Transform::Compress(_)));
+    }
 }
 
 /// A body that is not what it says: the client notices by its connection's or stream's end.
@@ -229,11 +234,12 @@ fn translate(
             && decision.keeps(header.name)
             && (web.is_none() || !trunkline_grpc::web::drops_response_line(header.name))
     });
-    decision.lines(pairs(head), |name, value| encode::header(&mut out, name, value));
+    let kept = pairs(head).filter(|(name, _)| !edits.removes(name));
+    decision.lines(kept, |name, value| encode::header(&mut out, name, value));
     if let Some((content_type, form)) = &web {
         trunkline_grpc::web::write_response_lines(&mut out, content_type, *form);
     }
-    edits.appended().for_each(|(name, value)| encode::header(&mut out, name, value));
+    edits.appended().for_each(|(name, value)| encode::header(&mut out, name, &decision.revised(name, value)));
     if let Some(reminder) = &filters.reminder {
         reminder.write(&mut out);
     }
@@ -269,7 +275,7 @@ fn reason_of<'b>(head: &ResponseHead<'b, '_>) -> &'b [u8] {
     if head.version == Version::Http2 { phrase(head.status).as_bytes() } else { head.reason }
 }
 
-/// What the client is told of the body's coding, and what gives it one. Nothing is not compressed; neither is what there is no memory
+/// What the client is told of the body's coding, and what gives it one. Nothing is not compressed; neither is what there is no encoder
 /// for.
 fn compression(
     head: &ResponseHead<'_, '_>,

@@ -23,7 +23,8 @@ impl Journey<'_> {
         let retry = &self.route.retry;
         let repeatable = self.exchange.is_repeatable();
         let allowed = match (miss.stage, miss.failure) {
-            (Stage::Committed, _) | (_, Failure::TOTAL_TIMEOUT | Failure::SHUTDOWN) => false,
+            (Stage::Committed, _) => false,
+            (_, failure) if failure.ends_all() => false,
             (Stage::Connect, _) => retry.on.contains(&RetryOn::Connect),
             // The budget was charged when the status was seen.
             (_, Failure::RETRYABLE_STATUS) => return true,

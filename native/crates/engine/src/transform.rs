@@ -23,7 +23,7 @@ pub(crate) enum Transform {
 pub(crate) struct Compressor(Option<Encoder>);
 
 impl Transform {
-    /// `None` = there is no memory for it; the body then goes out as it is.
+    /// `None` = there is no memory for it, or too many are at work; the body then goes out as it is.
     pub(crate) fn compress(coding: Coding, levels: &Levels) -> Option<Self> {
         let encoder = ENCODERS.with_borrow_mut(|encoders| encoders.take(coding, levels)).ok()?;
         Some(Self::Compress(Compressor(Some(encoder))))

@@ -34,8 +34,12 @@ pub(crate) struct Progress {
     pub(crate) complete: Cell<bool>,
     /// Trailers were sent to a server of HTTP/1.1. Some take them for fields of the next request (aiohttp 3.14): there must be none.
     pub(crate) trailers: Cell<bool>,
+    /// Since when, and how long, the server's answer is waited for, as the upload last said; (0, _) = there was none.
+    pub(crate) head_armed: Cell<(u64, u64)>,
     /// The response has begun: its own time-outs hold now.
     pub(crate) answered: Cell<bool>,
+    /// A server was chosen.
+    pub(crate) tried: Cell<bool>,
 }
 
 struct Upload<'u, 'j> {
@@ -89,7 +93,8 @@ impl Upload<'_, '_> {
             (Framing::None | Framing::UntilClose, _) => Ok(()),
             (_, Wire::Http2(stream)) => self.stream(stream, begun.unwrap_or(Source::Stream)).await,
             (Framing::Length(length), _) if self.journey.exchange.facts.web_form().is_none() => {
-                self.length(block, length).await
+                let rest = if let Some(Source::Length(rest)) = begun { rest } else { length };
+                self.length(block, rest).await
             }
             (Framing::Length(length), _) => self.framed(block, Source::Length(length)).await,
             (Framing::Chunked, _) => {
@@ -216,7 +221,7 @@ impl Upload<'_, '_> {
         if total > self.journey.exchange.body_limit {
             return Err(Failure::BODY_TOO_LARGE);
         }
-        self.rearm();
+        self.rearm(self.journey.route.timeouts.response_head_ms);
         self.upstream.write_all(bytes, &self.deadline).await.map_err(|_| Failure::UPSTREAM_RESET)?;
         progress.bytes.set(total);
         Ok(())
@@ -224,7 +229,9 @@ impl Upload<'_, '_> {
 
     /// 0 = the client has finished sending.
     async fn receive(&self, block: &mut Block, room: usize) -> Result<usize, Failure> {
-        self.rearm();
+        let timeouts = &self.journey.route.timeouts;
+        // The client may pause for as long as its listener allows: a server that waits for it is not late.
+        self.rearm(longer(timeouts.response_head_ms, self.body_idle_ms()));
         let spare = block.spare().get_mut(..room).unwrap_or_default();
         match self.journey.client.wire.read(spare, &self.deadline).await {
             Ok(count) => {
@@ -238,12 +245,23 @@ impl Upload<'_, '_> {
         }
     }
 
-    /// While the body is coming, the server cannot be late with its answer.
-    fn rearm(&self) {
+    /// While the body is coming, the server's time for its answer begins anew with each piece.
+    fn rearm(&self, head_ms: u64) {
         let now_ms = clock::now_ms();
-        self.deadline.arm(now_ms, self.journey.client.listener.timeouts.body_idle_ms);
-        if !self.journey.progress.answered.get() {
-            self.journey.client.deadline.arm(now_ms, self.journey.route.timeouts.response_head_ms);
+        self.deadline.arm(now_ms, self.body_idle_ms());
+        let progress = &self.journey.progress;
+        progress.head_armed.set((now_ms, head_ms));
+        if !progress.answered.get() {
+            self.journey.client.deadline.arm(now_ms, head_ms);
         }
     }
+
+    fn body_idle_ms(&self) -> u64 {
+        self.journey.client.listener.timeouts.body_idle_ms
+    }
+}
+
+/// The longer of two times of which 0 means without end.
+fn longer(one_ms: u64, other_ms: u64) -> u64 {
+    if one_ms == 0 || other_ms == 0 { 0 } else { one_ms.max(other_ms) }
 }

@@ -152,29 +152,49 @@ impl LocalServer {
         None
     }
 
-    /// A new connection, or a stream of one that is made for all who wait.
+    /// For a request whose connection was of no use to it: of HTTP/2 another stream, else there is none to be trusted.
+    pub(crate) fn reuse_shared(&self, answers: Answers) -> Option<Connection> {
+        if self.speaks_http2() { self.reuse(answers) } else { None }
+    }
+
+    /// A new connection, or a stream of one that is made for all who wait; each waits for its own time.
     pub(crate) async fn connect(
-        &self,
+        self: &Rc<Self>,
         worker: &Rc<Worker>,
+        plan: &plan::Pool,
         timeout_ms: u64,
-        peer: &Peer,
+        peer: &Rc<Peer>,
         answers: Answers,
-        requests: u32,
     ) -> Result<Connection, Failure> {
         if !self.speaks_http2() {
             let transport = self.dial(timeout_ms, peer).await?;
             return Ok(Connection::new(Wire::Http1(transport)));
         }
-        loop {
-            let attempt = self.connecting.borrow().clone();
-            match attempt {
-                Some(attempt) => attempt.wait().await?,
-                None => self.link(worker, timeout_ms, peer, requests).await?,
+        let shared = async {
+            loop {
+                let attempt = self.connecting.borrow().clone();
+                attempt.unwrap_or_else(|| self.attempt(worker, plan, peer)).wait().await?;
+                if let Some(connection) = self.reuse(answers) {
+                    return Ok(connection);
+                }
             }
-            if let Some(connection) = self.reuse(answers) {
-                return Ok(connection);
-            }
-        }
+        };
+        within(timeout_ms, shared).await
+    }
+
+    /// Begins to make a connection that streams share. It belongs to no request: whoever leaves, or has less time than the pool gives,
+    /// takes nothing from the others.
+    fn attempt(self: &Rc<Self>, worker: &Rc<Worker>, plan: &plan::Pool, peer: &Rc<Peer>) -> Rc<Attempt> {
+        let attempt = Rc::new(Attempt::default());
+        self.connecting.replace(Some(Rc::clone(&attempt)));
+        let announced = Announced { server: Rc::clone(self), attempt: Rc::clone(&attempt) };
+        let (worker, peer) = (Rc::clone(worker), Rc::clone(peer));
+        let (timeout_ms, requests) = (plan.connect_timeout_ms, plan.keep_alive.requests);
+        tokio::task::spawn_local(async move {
+            let outcome = announced.server.link(&worker, timeout_ms, &peer, requests).await;
+            announced.attempt.outcome.set(Some(outcome));
+        });
+        attempt
     }
 
     /// Makes a connection that streams share.
@@ -185,25 +205,16 @@ impl LocalServer {
         peer: &Peer,
         requests: u32,
     ) -> Result<(), Failure> {
-        let attempt = Rc::new(Attempt::default());
-        let announced = Announced { server: self, attempt: Rc::clone(&attempt) };
-        self.connecting.replace(Some(attempt));
-        let made = async {
-            let transport = self.dial(timeout_ms, peer).await?;
-            let codec = trunkline_http2::Connection::client(h2::upstream_settings(), h2::upstream_limits());
-            let link = Link::connect(worker, transport, codec, requests);
-            let greeted = within(timeout_ms, async { link.greeted().await.map_err(greeting_failure) }).await;
-            let usable =
-                greeted.and_then(|()| link.can_open().then_some(()).ok_or(Failure::UPSTREAM_REFUSED));
-            match usable {
-                Ok(()) => self.links.borrow_mut().push(link),
-                Err(_) => link.close(),
-            }
-            usable
-        };
-        let outcome = made.await;
-        announced.attempt.outcome.set(Some(outcome));
-        outcome
+        let transport = self.dial(timeout_ms, peer).await?;
+        let codec = trunkline_http2::Connection::client(h2::upstream_settings(), h2::upstream_limits());
+        let link = Link::connect(worker, transport, codec, requests);
+        let greeted = within(timeout_ms, async { link.greeted().await.map_err(greeting_failure) }).await;
+        let usable = greeted.and_then(|()| link.can_open().then_some(()).ok_or(Failure::UPSTREAM_REFUSED));
+        match usable {
+            Ok(()) => self.links.borrow_mut().push(link),
+            Err(_) => link.close(),
+        }
+        usable
     }
 
     /// Connects, says who the client is where that is wanted, and agrees on TLS.
@@ -309,18 +320,18 @@ impl Attempt {
         if self.outcome.get().is_none() {
             over.await;
         }
-        // Nobody's fault: who made the attempt has given up, and the next one begins.
+        // Nobody's fault: the attempt was dropped, and the next one begins.
         self.outcome.get().unwrap_or(Ok(()))
     }
 }
 
-/// Ends an attempt, whatever becomes of who made it.
-struct Announced<'s> {
-    server: &'s LocalServer,
+/// Ends an attempt, whatever becomes of its task.
+struct Announced {
+    server: Rc<LocalServer>,
     attempt: Rc<Attempt>,
 }
 
-impl Drop for Announced<'_> {
+impl Drop for Announced {
     fn drop(&mut self) {
         self.server.connecting.take();
         self.attempt.over.notify_waiters();
@@ -411,8 +422,12 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let now_ns = clock::now_ns();
-        let at_least_ns = self.races.then(|| now_ns.saturating_sub(self.started_ns));
-        self.local.server.state.finish(now_ns, self.latency_ns.or(at_least_ns));
+        let state = &self.local.server.state;
+        if self.races && self.latency_ns.is_none() {
+            state.give_up(now_ns, now_ns.saturating_sub(self.started_ns));
+        } else {
+            state.finish(now_ns, self.latency_ns);
+        }
         if self.pool.limits_servers() {
             self.pool.released.notify_one();
         }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use trunkline_telemetry::access;
 
 use crate::acceptor::Acceptors;
+use crate::buffering;
 use crate::clock;
 use crate::mirror;
 use crate::recent::RecentErrors;
@@ -66,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) log: RefCell<Option<access::Writer>>,
     /// Copies for mirrors that are under way.
     pub(crate) mirrored: mirror::Load,
+    /// Bodies that are taken in.
+    pub(crate) held: buffering::Held,
     cut: Cell<bool>,
     generation: Cell<u64>,
     pools: RefCell<AHashMap<u64, Rc<LocalPool>>>,
@@ -104,6 +107,7 @@ impl Worker {
             timer: Rc::default(),
             log: RefCell::new(None),
             mirrored: mirror::Load::default(),
+            held: buffering::Held::default(),
             cut: Cell::new(false),
             generation: Cell::new(0),
             pools: RefCell::default(),
@@ -160,11 +164,13 @@ impl Worker {
         }
     }
 
-    /// Closes connections to servers that were idle for too long.
+    /// Closes connections to servers that were idle for too long, also of a pool that has changed and was not asked for since.
     fn sweep(&self, now_ms: u64) {
-        for pool in self.pools.borrow().values() {
-            let idle_timeout_ms = pool.pool.plan.keep_alive.idle_timeout_ms;
-            pool.servers.iter().for_each(|server| server.sweep(now_ms, idle_timeout_ms));
+        let servers = self.servers.borrow();
+        for pool in &self.shared.snapshot.load().pools {
+            let idle_timeout_ms = pool.plan.keep_alive.idle_timeout_ms;
+            let known = pool.servers.iter().filter_map(|server| servers.get(&server.id));
+            known.for_each(|server| server.sweep(now_ms, idle_timeout_ms));
         }
     }
 

@@ -114,6 +114,12 @@ impl Stream {
         if self.slot.received.borrow().heads.is_empty() { self.wait(context) } else { Poll::Ready(Ok(())) }
     }
 
+    /// The status of the next head of a response; 0 = there is none yet.
+    pub(crate) fn status(&self) -> u16 {
+        let received = self.slot.received.borrow();
+        received.heads.front().and_then(|fields| fields.status()).unwrap_or_default()
+    }
+
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.slot.ended.get() || !self.slot.received.borrow().data().is_empty() {
             return Poll::Ready(Ok(()));

@@ -12,9 +12,10 @@ const LIMITS: Limits = Limits { head_bytes: 16 * 1024, headers: MAX_HEADERS, tar
 
 pub(super) async fn check(stream: &mut Stream, host: &str, health: &Health) -> Result<String, String> {
     stream.send(request(host, &health.path).as_bytes()).await?;
-    let response = read_response(stream, health).await?;
+    let received = read_response(stream, health).await?;
+    let response = past_interim(&received);
     let mut storage = HeaderBuffer::new();
-    let head = parse_response(&response, Answers::Other, &LIMITS, &mut storage)
+    let head = parse_response(response, Answers::Other, &LIMITS, &mut storage)
         .map_err(|reject| format!("bad response: {}", reject.reason.as_str()))?
         .ok_or("closed before the end of the head")?;
     examine(head.status, response.get(head.length..).unwrap_or_default(), health)
@@ -37,7 +38,21 @@ async fn read_response(stream: &mut Stream, health: &Health) -> Result<Vec<u8>, 
     Ok(response)
 }
 
-fn is_enough(response: &[u8], health: &Health) -> bool {
+/// What stands behind the heads of interim responses (RFC 9110 §15.2): they are no answer.
+fn past_interim(mut received: &[u8]) -> &[u8] {
+    loop {
+        let mut storage = HeaderBuffer::new();
+        match parse_response(received, Answers::Other, &LIMITS, &mut storage) {
+            Ok(Some(head)) if head.status < 200 && head.status != 101 => {
+                received = received.get(head.length..).unwrap_or_default();
+            }
+            _ => return received,
+        }
+    }
+}
+
+fn is_enough(received: &[u8], health: &Health) -> bool {
+    let response = past_interim(received);
     let mut storage = HeaderBuffer::new();
     let head = match parse_response(response, Answers::Other, &LIMITS, &mut storage) {
         Ok(None) => return false,
@@ -74,6 +89,9 @@ mod tests {
             (Some("OK"), CHUNKED, "6\r\nI'm OK", true),
             (Some("OK"), "HTTP/1.1 204 No\r\n\r\n", "", true),
             (Some("OK"), "garbage\r\n\r\n", "", true),
+            (None, "HTTP/1.1 103 Early\r\nLink: a\r\n\r\n", "", false),
+            (None, "HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", true),
+            (None, "HTTP/1.1 101 Switching\r\n\r\n", "", true),
         ] {
             let health = serde_json::json!({ "kind": "http", "body_contains": text });
             let health: Health = serde_json::from_value(health).unwrap();

@@ -13,6 +13,7 @@ use trunkline_telemetry::PerWorker;
 use super::{MirrorCells, Room};
 use crate::block::{Block, Text};
 use crate::body::{Sink, Source};
+use crate::buffering::say_length;
 use crate::bulkhead::Pass;
 use crate::cells::class_of;
 use crate::clock;
@@ -67,6 +68,10 @@ pub(super) fn write(text: &mut Text, message: Message<'_>, from: &Pool, to: &Poo
         }
         None => text.extend_from_slice(head),
     }
+    if speaks_less {
+        // A call's head has no length, and its body no chunks: to HTTP/1.1 it would not be the end of the request.
+        say_length(text, body.len());
+    }
     let head_bytes = text.len();
     text.extend_from_slice(body);
     head_bytes
@@ -99,7 +104,7 @@ impl Copy {
     }
 
     /// On a kept connection or a new one; anew if the kept one had ended.
-    async fn deliver_to(&self, local: &LocalServer, lease: &mut Lease) -> Result<(), Failure> {
+    async fn deliver_to(&self, local: &Rc<LocalServer>, lease: &mut Lease) -> Result<(), Failure> {
         if let Some(connection) = local.reuse(self.answers) {
             let exchanged = self.exchange(connection, lease).await;
             let ended = matches!(exchanged, Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET));
@@ -107,10 +112,8 @@ impl Copy {
                 return exchanged;
             }
         }
-        let plan = &self.pool.pool.plan;
-        let (timeout_ms, requests) = (plan.connect_timeout_ms, plan.keep_alive.requests);
-        let worker = &self.room.worker;
-        let connected = local.connect(worker, timeout_ms, &self.peer, self.answers, requests).await;
+        let (plan, worker) = (&self.pool.pool.plan, &self.room.worker);
+        let connected = local.connect(worker, plan, plan.connect_timeout_ms, &self.peer, self.answers).await;
         self.exchange(connected?, lease).await
     }
 

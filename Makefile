@@ -97,7 +97,7 @@ bench: install ## The native algorithms against the packages people use today
 
 # libFuzzer's coverage counters are a plain LLVM pass, so the stable compiler will do; only the address sanitizer would need a
 # nightly one, and the crate under test forbids unsafe code.
-FUZZ_TARGETS := request_head response_head chunks proxy_protocol grpc_web h2_frames
+FUZZ_TARGETS := request_head response_head chunks proxy_protocol grpc_web h2_frames dns_message dns_zone
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1

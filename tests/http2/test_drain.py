@@ -1,6 +1,7 @@
 """The end of a process: clients of HTTP/2 are told, what has begun is finished, nothing is lost."""
 
 import asyncio
+import select
 import signal
 import ssl
 import threading
@@ -9,17 +10,21 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hyperframe.frame import SettingsFrame
 
 from testkit.certificates import Authority
-from testkit.http2 import Code
+from testkit.http2 import PREFACE, Code, Endpoint
 from testkit.http2_client import ConnectionOverError, Http2Client
 from testkit.http2_upstream import Http2Upstream
 from testkit.ports import is_listening
 from testkit.site import Site
 from testkit.tls import listener_tls, trusting
 from testkit.trunkline import Trunkline
-from testkit.upstream import OK, Connection, Upstream, forever, read_request, send
+from testkit.upstream import OK, Connection, Upstream, forever, read_request, response, send
 from testkit.waiting import wait_until
+
+# More than the kernel takes of us unsent (128 KB), less than that and what a connection queues.
+LATE = bytes(range(250)) * 900
 
 
 class Server(Upstream):
@@ -103,6 +108,49 @@ def test_what_has_begun_is_finished(
     assert client.goaway_code() == Code.NO_ERROR
     assert client.endpoint.goaways[-1].last_stream_id == late
     assert running.process.wait(5) == 0
+
+
+def test_quiet_streams(running: Trunkline, site: Site, server: Server) -> None:
+    """A client that only waits for an answer, from its first bytes on, is told at once, too."""
+    with Http2Client(site.port, greets=False) as client:
+        client.endpoint = Endpoint(preface=PREFACE)
+        waiting = client.open(client.head("GET", "/slow"))
+        client.run_until(lambda: bool(client.endpoint.peer_settings))
+        server.wait_for_requests(1)
+        stop_accepting(running, site)
+        client.run_until(lambda: client.endpoint.goaway is not None)
+        server.release.set()
+        assert client.response(waiting).status == 200
+        assert client.goaway_code() == Code.NO_ERROR
+
+
+@BOTH
+def test_an_answer_that_is_read_late(
+    tmp_path: Path, site: Site, server: Server, tls: ssl.SSLContext | None
+) -> None:
+    """All of it is here and half of it has left: the other half is not cut off."""
+    server.script([read_request, send(response(LATE))])
+    options = {SettingsFrame.INITIAL_WINDOW_SIZE: 2**24}
+    with (
+        Trunkline(tmp_path, site.config, grace="20s") as running,
+        Http2Client(
+            site.port,
+            tls=tls,
+            server_name="site.example",
+            settings=options,
+            receive_buffer_bytes=4_096,
+        ) as client,
+    ):
+        client.widen(0, 2**24)
+        client.ping()
+        stream = client.open()
+        wait_until(running.access_log, timeout_s=5, what="the end of the request")
+        stop_accepting(running, site)
+        # As long as it may take to hear of the end.
+        assert not select.select([], [], [], 1.2)[0]
+        assert bytes(client.response(stream).body) == LATE
+        assert client.goaway_code() == Code.NO_ERROR
+        assert running.process.wait(5) == 0
 
 
 def test_idle_connections(running: Trunkline, site: Site, client: Http2Client) -> None:

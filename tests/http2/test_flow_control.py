@@ -1,14 +1,15 @@
 """Flow control from end to end: who is slow slows himself, and fills no memory (RFC 9113 §5.2)."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from hyperframe.frame import DataFrame, SettingsFrame
+from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
 from testkit.http2 import Code
-from testkit.http2_client import Http2Client, head
+from testkit.http2_client import Http2Client, head, until_stuck
 from testkit.http2_upstream import Http2Upstream, ServerConnection
 from testkit.procfs import rss_bytes
 from testkit.site import Program, Site
@@ -131,7 +132,7 @@ class TestUp:
         before = rss_bytes(program.trunkline.pid)
         stream = client.open(head("POST", "/never"), end=False)
         client.ping()
-        assert _until_stuck(client, stream) < 12_000_000
+        assert until_stuck(client, stream) < 12_000_000
         for _ in range(5):
             assert client.request().status == 200
         fields = head("POST", "/count3000000", ("content-length", "3000000"))
@@ -146,7 +147,7 @@ class TestUp:
             for _ in range(20):
                 stream = client.open(head("POST", "/never"), end=False)
                 client.ping()
-                _until_stuck(client, stream)
+                until_stuck(client, stream)
             assert rss_bytes(program.trunkline.pid) - before < 8_000_000
 
     @pytest.mark.parametrize("window", ["16KB", "64KB", "8MB"])
@@ -169,20 +170,6 @@ class TestUp:
             with suppress(ConnectionError):
                 client.send(*(DataFrame(stream, b"x" * 16_384) for _ in range(20)))
             assert client.goaway_code() == Code.FLOW_CONTROL_ERROR
-
-
-def _until_stuck(client: Http2Client, stream: int) -> int:
-    """Send until the window stays shut; how many bytes went."""
-    total = 0
-    while True:
-        sent = client.endpoint.send_data(stream, b"x" * 100_000, end=False)
-        client.flush()
-        total += sent
-        if not sent:
-            client.ping()
-            client.ping()
-            if client.endpoint.window(stream) == 0:
-                return total
 
 
 class TestBetweenVersions:
@@ -209,6 +196,34 @@ class TestBetweenVersions:
             slow.widen(stream, 2**30)
             slow.endpoint.held.clear()
             assert bytes(slow.response(stream).body) == BIG
+
+    def test_a_server_that_writes_before_it_reads(
+        self, site2: Site, upstream2: Http2Upstream
+    ) -> None:
+        """Whatever waits for it: two proxies would wait for each other (RFC 9113 §5.2.2)."""
+        writes, reads = threading.Event(), threading.Event()
+
+        async def script(connection: ServerConnection) -> None:
+            asked, upload = [await connection.next_head() for _ in range(2)]
+            await connection.send(WindowUpdateFrame(0, 2**30))
+            await asyncio.to_thread(writes.wait, 10)
+            await connection.respond(asked)
+            await asyncio.to_thread(reads.wait, 10)
+            await connection.until(lambda: upload.message.ended)
+            await connection.respond(upload)
+
+        upstream2.settings[WINDOW] = 2**30
+        upstream2.script(script)
+        with Http2Client(site2.port) as client:
+            asked = client.open()
+            upload = client.open(head("POST"), end=False)
+            upstream2.wait_for_requests(2)
+            until_stuck(client, upload)
+            writes.set()
+            assert client.response(asked).status == 200
+            reads.set()
+            client.send_data(upload, b"", end=True)
+            assert client.response(upload).status == 200
 
 
 async def _serve_side_by_side(connection: ServerConnection) -> None:

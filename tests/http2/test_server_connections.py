@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from hyperframe.frame import (
+    DataFrame,
     GoAwayFrame,
     PingFrame,
     PriorityFrame,
@@ -16,7 +17,7 @@ from hyperframe.frame import (
 
 from testkit.faultproxy import Fault, FaultProxy, Then
 from testkit.http2 import Code, raw_frame
-from testkit.http2_client import Http2Client, head
+from testkit.http2_client import Http2Client, head, until_stuck
 from testkit.http2_upstream import (
     WELL_BEHAVED,
     Http2Upstream,
@@ -37,6 +38,11 @@ Serve = Callable[..., Site]
 async def all_of(connection: ServerConnection, count: int) -> list[Request]:
     """So many requests, none of them answered yet."""
     return [await connection.next_request() for _ in range(count)]
+
+
+async def all_heads(connection: ServerConnection, count: int) -> list[Request]:
+    """So many requests, whose bodies may be still to come."""
+    return [await connection.next_head() for _ in range(count)]
 
 
 class TestSharing:
@@ -481,6 +487,37 @@ class TestMisbehaviour:
         assert resets == [Code.CANCEL]
         assert upstream2.connection_count == 1
 
+    def test_a_silence_that_lasts(self, serve2: Serve, upstream2: Http2Upstream) -> None:
+        """Nothing at all was heard for a second: the next request does not wait on that path."""
+
+        async def fall_silent(connection: ServerConnection) -> None:
+            await connection.respond(await connection.next_request())
+            await silent(connection)
+
+        upstream2.script(fall_silent, WELL_BEHAVED)
+        site = serve2(route='timeouts.response_head = "1100ms"\nretry.attempts = 1')
+        with site.client() as client:
+            assert [client.request(GET).status for _ in range(4)] == [200, 504, 200, 200]
+        assert upstream2.connection_count == 2
+
+    def test_a_server_that_takes_nothing(self, site2: Site, upstream2: Http2Upstream) -> None:
+        """Once so much waits for it, others get a further connection."""
+
+        async def deaf(connection: ServerConnection) -> None:
+            await all_heads(connection, 3)
+            await connection.send(WindowUpdateFrame(0, 2**30))
+            await asyncio.Event().wait()
+
+        upstream2.settings[SettingsFrame.INITIAL_WINDOW_SIZE] = 2**30
+        upstream2.script(deaf, WELL_BEHAVED)
+        with Http2Client(site2.port) as client:
+            streams = [client.open(client.head("POST"), end=False) for _ in range(3)]
+            upstream2.wait_for_requests(3)
+            for stream in streams:
+                until_stuck(client, stream)
+            assert [client.request().status for _ in range(3)] == [200] * 3
+        assert upstream2.connection_count == 2
+
     def test_a_client_that_leaves(self, site2: Site, upstream2: Http2Upstream) -> None:
         """CANCEL, on a connection that goes on."""
         resets: list[int | None] = []
@@ -499,6 +536,43 @@ class TestMisbehaviour:
         wait_until(lambda: resets == [Code.CANCEL], timeout_s=5, what="the request to be cancelled")
         assert site2.get().status == 200
         assert upstream2.connection_count == 1
+
+
+class TestFloods:
+    """What one client in a hurry may not do, a server does for many: its connection goes on."""
+
+    def test_resets(self, site2: Site, upstream2: Http2Upstream) -> None:
+        """As many as it was asked: a thousand at once would be a flood of a client's."""
+
+        async def script(connection: ServerConnection) -> None:
+            first = await connection.next_head()
+            for _ in range(1_500):
+                request = await connection.next_head()
+                await connection.send(RstStreamFrame(request.stream, Code.INTERNAL_ERROR))
+            await connection.respond(first)
+            await connection.until(lambda: False)
+
+        upstream2.script(script)
+        with Http2Client(site2.port) as client:
+            first = client.open()
+            upstream2.wait_for_requests(1)
+            for _ in range(30):
+                streams = [client.open(client.head("POST")) for _ in range(50)]
+                assert {client.response(stream).status for stream in streams} == {502}
+            assert client.response(first).status == 200
+        assert upstream2.connection_count == 1
+
+    def test_empty_data(self, site2: Site, upstream2: Http2Upstream) -> None:
+        async def script(connection: ServerConnection) -> None:
+            request = await connection.next_request()
+            await connection.send_head(request, (":status", "200"), end=False)
+            await connection.send(*[DataFrame(request.stream)] * 3_000)
+            await connection.send_data(request, b"ok", end=True)
+            await connection.until(lambda: False)
+
+        upstream2.script(script)
+        with Http2Client(site2.port) as client:
+            assert bytes(client.request().body) == b"ok"
 
 
 class TestLimits:

@@ -1,13 +1,15 @@
 """Times and limits of streams and connections: who stalls is told, and frees what he holds."""
 
+import select
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from testkit.http2 import Code
+from testkit.http2 import Code, raw_frame
 from testkit.http2_client import ConnectionOverError, Http2Client, head
-from testkit.procfs import fd_count
+from testkit.procfs import fd_count, rss_bytes
 from testkit.site import Program, Site
 from testkit.upstream import OK, Upstream, forever, hang, read_head, read_request, response, send
 from testkit.waiting import wait_until
@@ -18,6 +20,8 @@ timeouts.request_head = "300ms"
 timeouts.body_idle = "300ms"
 timeouts.keep_alive = "300ms"
 """
+# More than the kernel takes of us unsent (128 KB), less than that and what a connection queues.
+LATE = bytes(range(250)) * 900
 BIG = response(b"x" * 2_000_000)
 Serve = Callable[..., Site]
 
@@ -146,6 +150,77 @@ def test_an_idle_connection(site: Site) -> None:
         assert client.goaway_code() == Code.NO_ERROR
         assert client.endpoint.goaway is not None
         assert client.endpoint.goaway.last_stream_id >= 1
+
+
+def lagging(site: Site) -> Http2Client:
+    """A client that takes whatever its kernel has room for, which is little."""
+    client = Http2Client(site.port, settings={WINDOW: 2**24}, receive_buffer_bytes=4_096)
+    client.widen(0, 2**24)
+    client.ping()
+    return client
+
+
+def test_an_answer_that_is_read_late(program: Program, serve: Serve, upstream: Upstream) -> None:
+    """The time of an idle connection begins when the last byte of its last answer has left."""
+    site = serve('timeouts.keep_alive = "100ms"')
+    upstream.script([read_request, send(response(LATE))])
+    with lagging(site) as client:
+        stream = client.open()
+        program.log(site)
+        # Four times as long as an idle connection is kept.
+        assert not select.select([], [], [], 0.4)[0]
+        assert bytes(client.response(stream).body) == LATE
+        assert client.goaway_code() == Code.NO_ERROR
+    assert program.failures(site) == 0
+
+
+def test_an_answer_that_is_not_read(program: Program, site: Site, upstream: Upstream) -> None:
+    """Nor does it wait for ever."""
+    upstream.script([read_request, send(response(LATE))])
+    with lagging(site) as client:
+        client.open()
+        assert program.log(site)[0]["status"] == 200
+        program.wait_for_failures(site, "client_stalled")
+        assert client.is_closed()
+
+
+def test_memory_of_idle_connections(program: Program, serve: Serve, upstream: Upstream) -> None:
+    """What answers needed is there for others when nothing follows them."""
+    site = serve()
+    upstream.script([read_request, send(response(LATE))])
+    with ExitStack() as stack:
+        first = _memory_of_answers(program, site, stack, 100)
+        assert first > 8_000_000
+        # Longer than a connection keeps what it has for its next request.
+        assert not select.select([], [], [], 2.5)[0]
+        assert _memory_of_answers(program, site, stack, 200) < first // 2
+
+
+def _memory_of_answers(program: Program, site: Site, stack: ExitStack, logged: int) -> int:
+    """What a hundred answers to clients who are late take, all of them read then."""
+    before = rss_bytes(program.trunkline.pid)
+    clients = [stack.enter_context(lagging(site)) for _ in range(100)]
+    streams = [client.open() for client in clients]
+    program.log(site, logged)
+    memory = rss_bytes(program.trunkline.pid) - before
+    for client, stream in zip(clients, streams, strict=True):
+        assert bytes(client.response(stream).body) == LATE
+    return memory
+
+
+def test_memory_of_the_beginning_of_a_frame(program: Program, site: Site) -> None:
+    """One byte needs no read buffer to wait in, however much came with it."""
+    ignored = raw_frame(0x77, b"x" * 16_000) * 3
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Http2Client(site.port)) for _ in range(100)]
+        for client in clients:
+            client.ping()
+        before = rss_bytes(program.trunkline.pid)
+        for client in clients:
+            client.send(ignored + b"\0")
+        with Http2Client(site.port) as last:
+            last.ping()
+        assert rss_bytes(program.trunkline.pid) - before < 2_000_000
 
 
 def test_a_connection_without_a_request(site: Site) -> None:

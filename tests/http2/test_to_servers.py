@@ -54,6 +54,13 @@ def responding(
     return script
 
 
+def test_as_many_trailers_as_headers(client2: Http2Client, upstream2: Http2Upstream) -> None:
+    """The status of a gRPC call is among them: none may be lost for their number."""
+    trailers = tuple((f"x-{number}", "y") for number in range(127))
+    upstream2.script(responding(body=b"ok", trailers=(*trailers, ("grpc-status", "0"))))
+    assert client2.request().trailers == [*trailers, ("grpc-status", "0")]
+
+
 class TestRequests:
     """What the server gets."""
 

@@ -6,7 +6,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,15 @@ from testkit.ports import is_listening
 from testkit.process import Process
 from testkit.site import Site
 from testkit.trunkline import Trunkline
-from testkit.upstream import OK, Connection, Upstream, forever, half_close, read_request, send
+from testkit.upstream import (
+    OK,
+    Connection,
+    Upstream,
+    forever,
+    half_close,
+    read_request,
+    send,
+)
 from testkit.waiting import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -43,6 +52,9 @@ class Server(Upstream):
             await send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")(connection)
             await asyncio.to_thread(self.release.wait, 20)
             await send(b"lf")(connection)
+        elif path == b"/endless":
+            await send(b"HTTP/1.1 200 OK\r\n\r\n")(connection)
+            await forever(send(b"x" * 65_536))(connection)
         else:
             if path == b"/slow":
                 await asyncio.to_thread(self.release.wait, 20)
@@ -181,6 +193,27 @@ def test_the_grace_period_cuts(
     cut = [entry["path"] for entry in running.access_log() if entry.get("reason") == "shutdown"]
     assert sorted(cut) == ["/half", "/slow", "/up"]
     assert "the grace period cut off what was still open" in running.process.output()
+
+
+def test_the_grace_period_cuts_what_moves(
+    running: Trunkline, site: Site, server: Server, clients: list[Client]
+) -> None:
+    """A transfer that has its next byte in time is logged as cut, like one that waits."""
+    for client in clients:
+        client.send(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.wait_for_requests(len(clients))
+    running.send(signal.SIGTERM)
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(_read_to_the_end, clients))
+    assert running.process.wait(10) == 4
+    cut = [(entry["path"], entry.get("reason")) for entry in running.access_log()]
+    assert cut == [("/endless", "shutdown")] * len(clients)
+
+
+def _read_to_the_end(client: Client) -> None:
+    with suppress(ConnectionResetError):
+        while client.socket.recv(65_536):
+            pass
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

@@ -28,6 +28,20 @@ def head(
     return [*pseudo, *more]
 
 
+def until_stuck(client: "Http2Client", stream: int) -> int:
+    """Send until the window stays shut; how many bytes went."""
+    total = 0
+    while True:
+        sent = client.endpoint.send_data(stream, b"x" * 100_000, end=False)
+        client.flush()
+        total += sent
+        if not sent:
+            client.ping()
+            client.ping()
+            if client.endpoint.window(stream) == 0:
+                return total
+
+
 class Http2Client:
     """One connection.
 

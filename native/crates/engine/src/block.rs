@@ -17,6 +17,9 @@ pub(crate) const HEADROOM: usize = 1_024;
 pub(crate) const ORDINARY_BYTES: usize = 16 * 1024;
 /// For bodies that do not fit an ordinary block: four times fewer system calls per byte.
 pub(crate) const LARGE_BYTES: usize = 64 * 1024;
+/// A rest up to this size is kept in a buffer of its own: a block would be pinned by one byte of a record that never goes on. Larger ones
+/// stay, as to copy them would cost busy connections more than it saves idle ones.
+const REST_BYTES: usize = 4 * 1024;
 /// Free blocks kept per worker and size; the rest goes back to the allocator.
 const KEPT: usize = 64;
 
@@ -111,6 +114,34 @@ impl Block {
         }
     }
 
+    /// What is kept until more comes; see [`REST_BYTES`].
+    pub(crate) fn into_rest(self) -> Option<Self> {
+        match self.filled() {
+            [] => None,
+            rest if rest.len() <= REST_BYTES => {
+                Some(Self { bytes: Box::from(rest), start: 0, end: rest.len() })
+            }
+            _ => Some(self),
+        }
+    }
+
+    /// A large block that begins with what was kept.
+    pub(crate) fn resume(rest: Option<Self>) -> Self {
+        match rest {
+            Some(mut whole) if whole.bytes.len() == HEADROOM + LARGE_BYTES => {
+                whole.compact();
+                whole
+            }
+            rest => {
+                let mut block = Self::large();
+                let kept = rest.as_ref().map_or(&[][..], Self::filled);
+                block.spare()[..kept.len()].copy_from_slice(kept);
+                block.advance(kept.len());
+                block
+            }
+        }
+    }
+
     /// Writes `head` directly in front of the filled bytes; false if there is no room.
     pub(crate) fn prepend(&mut self, head: &[u8]) -> bool {
         let Some(start) = self.start.checked_sub(head.len()) else { return false };
@@ -126,7 +157,9 @@ impl Drop for Block {
         let free = match bytes.len() {
             0 => return,
             length if length == HEADROOM + ORDINARY_BYTES => &ORDINARY,
-            _ => &LARGE,
+            length if length == HEADROOM + LARGE_BYTES => &LARGE,
+            // A rest in a buffer of its own.
+            _ => return,
         };
         // A task dropped while its thread ends finds the pool gone already; then the allocator takes the block.
         let _ = free.try_with(|free| {
@@ -204,6 +237,24 @@ mod tests {
         block.compact();
         assert_eq!(block.filled(), b"second");
         assert_eq!(block.spare().len(), ORDINARY_BYTES - 6);
+    }
+
+    #[test]
+    fn a_small_rest_is_kept_in_its_size() {
+        let keep = |count: usize| {
+            let mut block = Block::large();
+            block.spare()[..count].fill(7);
+            block.advance(count);
+            block.into_rest()
+        };
+        assert!(keep(0).is_none());
+        for (count, kept) in [(1, 1), (REST_BYTES, REST_BYTES), (REST_BYTES + 1, HEADROOM + LARGE_BYTES)] {
+            let rest = keep(count);
+            assert_eq!(rest.as_ref().map(|rest| rest.bytes.len()), Some(kept));
+            let resumed = Block::resume(rest);
+            assert_eq!(resumed.filled(), vec![7; count]);
+            assert_eq!(resumed.bytes.len(), HEADROOM + LARGE_BYTES);
+        }
     }
 
     #[test]

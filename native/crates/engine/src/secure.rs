@@ -140,8 +140,7 @@ impl Secure {
         loop {
             std::task::ready!(stream.poll_read_ready(context)).map_err(Broken::Io)?;
             let mut state = self.state.borrow_mut();
-            let mut incoming = state.incoming.take().unwrap_or_else(Block::large);
-            incoming.compact();
+            let mut incoming = Block::resume(state.incoming.take());
             let room = incoming.spare().len();
             if room == 0 {
                 return Poll::Ready(Err(Broken::Tls(Error::MessageTooLong)));
@@ -156,7 +155,7 @@ impl Secure {
                     return Poll::Ready(process(state, incoming, stream, buffer));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
+                    state.incoming = incoming.into_rest();
                 }
                 Err(error) => return Poll::Ready(Err(Broken::Io(error))),
             }
@@ -257,7 +256,7 @@ fn process(
     let progress = result.map_err(Broken::Tls)?;
     state.ended = progress.closed_by_peer;
     incoming.consume(progress.consumed);
-    state.incoming = Some(incoming).filter(|incoming| !incoming.is_empty());
+    state.incoming = incoming.into_rest();
     Ok(filled)
 }
 

@@ -65,12 +65,18 @@ impl Client {
             cells.response_bytes.add(tally.response_bytes);
             cells.latency.observe_ns(duration_ns);
         }
-        if let Some(failure) = tally.failure {
+        if let Some(failure) = self.cause(tally) {
             self.note_failure(failure, route, tally);
         }
         if self.listener.access_log && self.worker.log.borrow().is_some() {
             self.log(facts, block, route, tally, filters, ended_ns);
         }
+    }
+
+    /// Whoever takes bytes when everything is cut has not stalled: it was our time that was over.
+    fn cause(&self, tally: &Tally) -> Option<Failure> {
+        let cut = |failure| failure == Failure::CLIENT_STALLED && self.worker.is_cut();
+        tally.failure.map(|failure| if cut(failure) { Failure::SHUTDOWN } else { failure })
     }
 
     #[cold]
@@ -113,7 +119,7 @@ impl Client {
             pool: route.and_then(|route| route.sides.used(tally.side)).map_or("", |pool| &pool.name),
             server: tally.server.as_ref().map_or("", |server| server.server.state.name()),
             consumer: filters.and_then(trunkline_filter::Exchange::consumer).unwrap_or(""),
-            reason: tally.failure.map_or("", |failure| failure.reason),
+            reason: self.cause(tally).map_or("", |failure| failure.reason),
             detail: &tally.detail,
             request_id: filters.and_then(trunkline_filter::Exchange::request_id).unwrap_or("").as_bytes(),
             user_agent: facts.text(&facts.user_agent, block),

@@ -61,6 +61,8 @@ pub(crate) struct Timer {
     /// When the driver will look again; it is woken if something earlier is queued.
     next_ms: Cell<u64>,
     earlier: Notify,
+    /// Every deadline has passed, and none is moved any more: a transfer that goes on would outlive its notice.
+    cut: Cell<bool>,
 }
 
 impl Timer {
@@ -116,8 +118,9 @@ impl Timer {
         }
     }
 
-    /// Every deadline has passed.
+    /// Every deadline has passed, those that are armed later too.
     pub(crate) fn expire_all(&self) {
+        self.cut.set(true);
         for Reverse(entry) in self.queue.borrow().iter() {
             entry.slot.deadline_ms.set(EXPIRED);
             wake(&entry.slot);
@@ -166,6 +169,9 @@ impl Deadline {
     /// Moves the deadline to `after_ms` from `now_ms`; 0 = no deadline but the limit.
     pub(crate) fn arm(&self, now_ms: u64, after_ms: u64) {
         self.step_ms.set(after_ms);
+        if self.timer.cut.get() {
+            return self.slot.deadline_ms.set(EXPIRED);
+        }
         // The + 1 makes up for the truncation of the clock: never early.
         let at_ms = if after_ms == 0 { NEVER_MS } else { now_ms.saturating_add(after_ms).saturating_add(1) };
         let at_ms = at_ms.min(self.limit_ms.get());
@@ -269,6 +275,18 @@ mod tests {
         timer.free.take();
         timer.fire(1_000 + 2 * LONGEST_MS);
         assert!(timer.queue.borrow().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_moved_beyond_a_cut() {
+        let timer = Rc::new(Timer::default());
+        let busy = Deadline::new(&timer);
+        busy.arm(1_000, 50);
+        timer.expire_all();
+        busy.restart();
+        let late = Deadline::new(&timer);
+        late.arm(1_000, 0);
+        assert!(expired(&busy) && expired(&late));
     }
 
     #[test]

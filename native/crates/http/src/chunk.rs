@@ -10,6 +10,7 @@
 
 use crate::error::Reason;
 use crate::fields;
+use crate::head::MAX_HEADERS;
 
 /// 16 hex digits hold any u64; more is an attack or a bug.
 const MAX_SIZE_DIGITS: u8 = 16;
@@ -178,9 +179,10 @@ impl ChunkDecoder {
 }
 
 /// Calls `visit(name, value)` for each line of a checked trailer section that may be passed on: fields that
-/// frame, route or authenticate must not come late (RFC 9110 §6.5.1).
+/// frame, route or authenticate must not come late (RFC 9110 §6.5.1). A section has as many lines as a head may have: one of HTTP/2 is
+/// held to that limit where it is read.
 pub fn forwardable_trailers(section: &[u8], mut visit: impl FnMut(&str, &[u8])) {
-    let mut slots = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
     if let Ok(httparse::Status::Complete((_, trailers))) = httparse::parse_headers(section, &mut slots) {
         let allowed = |name: &str| {
             fields::classify(name) == crate::head::Field::Other
@@ -193,7 +195,6 @@ pub fn forwardable_trailers(section: &[u8], mut visit: impl FnMut(&str, &[u8])) 
     }
 }
 
-const MAX_TRAILERS: usize = 32;
 const FORBIDDEN_TRAILERS: [&str; 8] = [
     "trailer",
     "authorization",
@@ -206,7 +207,7 @@ const FORBIDDEN_TRAILERS: [&str; 8] = [
 ];
 
 fn check_trailers(section: &[u8]) -> Result<(), Reason> {
-    let mut slots = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
     match httparse::parse_headers(section, &mut slots) {
         Ok(httparse::Status::Complete(_)) if !section.iter().zip(section.iter().skip(1)).any(is_bare_cr) => {
             Ok(())
@@ -312,5 +313,15 @@ mod tests {
             },
         );
         assert_eq!(seen, ["X-Sum"]);
+    }
+
+    #[test]
+    fn as_many_trailers_as_a_head_has_headers() {
+        let section = [b"X: 1\r\n".repeat(MAX_HEADERS), b"\r\n".to_vec()].concat();
+        let mut seen = 0;
+        forwardable_trailers(&section, |_, _| seen += 1);
+        assert_eq!(seen, MAX_HEADERS);
+        let body = [&b"0\r\n"[..], &section].concat();
+        assert!(decode_all(&body, body.len()).unwrap().1);
     }
 }

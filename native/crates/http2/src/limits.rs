@@ -24,6 +24,11 @@ pub struct Rate {
     pub per_second: u32,
 }
 
+impl Rate {
+    /// For what something else bounds.
+    pub const UNLIMITED: Self = Self { burst: u32::MAX, per_second: u32::MAX };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a field list as RFC 9113 §6.5.2 counts them (32 a field on top); announced to the peer.

@@ -2,8 +2,8 @@
 
 use crate::frame::HEADER_BYTES;
 
-/// An idle connection keeps no more than this.
-const KEPT_BYTES: usize = 4 << 10;
+/// A busy connection keeps no more than this once its output has left: what streams may queue (128 KiB), doubled as vectors grow.
+const EMPTIED_BYTES: usize = 256 << 10;
 /// The sent front is cut off when it is this long and more than half of all.
 const CUT_BYTES: usize = 64 << 10;
 
@@ -41,6 +41,7 @@ impl Output {
         self.control = self.control.min(left);
         if left == 0 {
             self.bytes.clear();
+            self.bytes.shrink_to(EMPTIED_BYTES);
             self.sent = 0;
         } else if self.sent >= CUT_BYTES && self.sent > left {
             self.bytes.drain(..self.sent);
@@ -48,17 +49,8 @@ impl Output {
         }
     }
 
-    /// Hands the pending bytes over in exchange for an empty buffer.
-    pub(crate) fn swap(&mut self, other: &mut Vec<u8>) {
-        other.clear();
-        self.bytes.drain(..self.sent);
-        self.sent = 0;
-        self.control = 0;
-        std::mem::swap(&mut self.bytes, other);
-    }
-
     pub(crate) fn shrink(&mut self) {
-        self.bytes.shrink_to(KEPT_BYTES);
+        self.bytes.shrink_to_fit();
     }
 }
 
@@ -84,16 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn swapped_bytes_are_the_pending_ones() {
+    fn memory_goes_back() {
         let mut output = Output::default();
-        output.control(2).extend_from_slice(b"abcdefghijk");
-        output.consume(1);
-        assert_eq!(output.unsent_control(), 10);
-        let mut other = b"old".to_vec();
-        output.swap(&mut other);
-        assert_eq!(
-            (&other[..], output.pending(), output.unsent_control()),
-            (&b"bcdefghijk"[..], &b""[..], 0)
-        );
+        output.frames().resize(1 << 20, 0);
+        output.consume(usize::MAX);
+        assert!(output.bytes.capacity() <= EMPTIED_BYTES);
+        output.frames().resize(100_000, 0);
+        output.consume(usize::MAX);
+        output.shrink();
+        assert_eq!(output.bytes.capacity(), 0);
     }
 }

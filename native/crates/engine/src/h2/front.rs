@@ -44,15 +44,15 @@ impl Front {
             front.note(error.reason);
             // What is left is to say so.
             Rc::clone(&link).drive(None).await;
-            return link.linger().await;
+            return link.linger(front.unsent_patience_ms()).await;
         }
         match Rc::clone(&link).drive(Some(&front)).await {
             End::Broken(error) => {
                 front.note(error.reason);
-                link.linger().await;
+                link.linger(front.unsent_patience_ms()).await;
             }
-            End::Peace if !link.is_quiet() => link.linger().await,
-            End::Peace | End::Closed | End::Lost => {}
+            End::Peace => link.linger(front.unsent_patience_ms()).await,
+            End::Closed | End::Lost => {}
         }
     }
 
@@ -60,6 +60,11 @@ impl Front {
     pub(super) fn patience_ms(&self, served: bool) -> u64 {
         let timeouts = self.listener.borrow().timeouts;
         if served { timeouts.keep_alive_ms } else { timeouts.request_head_ms }
+    }
+
+    /// How long what was answered may wait to be taken.
+    pub(super) fn unsent_patience_ms(&self) -> u64 {
+        self.listener.borrow().timeouts.body_idle_ms
     }
 
     /// A request's head is here.

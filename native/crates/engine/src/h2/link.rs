@@ -1,4 +1,4 @@
-//! What a connection's task shares with its streams, and the task itself.
+//! What a connection's task shares with its streams, and the task itself; its end is in `ending`.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -10,13 +10,15 @@ use ahash::AHashMap;
 use trunkline_http::Answers;
 use trunkline_http2::{Connection, ConnectionError, ErrorCode, Event, Fields, Gone};
 
+use super::ending::DRAINING;
 use super::front::Front;
 use super::lines;
+use super::pulse::Pulse;
 use super::slot::{Reset, Slot};
 use crate::block::Block;
 use crate::clock;
 use crate::timer::Deadline;
-use crate::transport::{Transport, expire};
+use crate::transport::Transport;
 use crate::worker::Worker;
 
 /// Streams wait when so much of their output has not left …
@@ -25,17 +27,13 @@ pub(crate) const OUTPUT_HIGH: usize = 128 * 1024;
 const OUTPUT_LOW: usize = 32 * 1024;
 /// Reads before others have their turn.
 const READS_PER_TURN: usize = 8;
-/// What a client may take to hear that its connection ends.
-const ECHO_MS: u64 = 1_000;
-/// Says in a PING what its echo is for.
-const DRAINING: [u8; 8] = *b"draining";
 /// Field lists kept for the next responses.
 const KEPT_FIELDS: usize = 16;
 
 pub(crate) struct Link {
-    worker: Rc<Worker>,
-    transport: Transport,
-    codec: RefCell<Connection>,
+    pub(super) worker: Rc<Worker>,
+    pub(super) transport: Transport,
+    pub(super) codec: RefCell<Connection>,
     slots: RefCell<AHashMap<u32, Rc<Slot>>>,
     /// The beginning of a frame's header.
     incoming: RefCell<Option<Block>>,
@@ -43,19 +41,24 @@ pub(crate) struct Link {
     /// Streams that wait for room in the output.
     blocked: RefCell<Vec<Waker>>,
     #[allow(clippy::vec_box)] // they are handed out, 300 bytes each
-    spare: RefCell<Vec<Box<Fields>>>,
-    deadline: Deadline,
-    /// Without a stream since then, in milliseconds; 0 = there are some.
-    idle_since_ms: Cell<u64>,
-    served: Cell<bool>,
+    pub(super) spare: RefCell<Vec<Box<Fields>>>,
+    pub(super) deadline: Deadline,
+    /// Without a stream since then, and since then nothing of what they had said has left; in milliseconds, 0 = there are some.
+    pub(super) idle_since_ms: Cell<u64>,
+    /// All output is with the kernel.
+    pub(super) sent: Cell<bool>,
+    /// Memory was given back since the last stream.
+    pub(super) rested: Cell<bool>,
+    pub(super) served: Cell<bool>,
     /// The client was told of the end then, in milliseconds, and may not have heard of it; 0 = it was not, or it has.
-    warned_at_ms: Cell<u64>,
+    pub(super) warned_at_ms: Cell<u64>,
     /// The peer's first SETTINGS have come.
     greeted: Cell<bool>,
+    pulse: Pulse,
     /// Streams that may still be opened.
     left: Cell<u32>,
     end: Cell<Option<End>>,
-    is_server: bool,
+    pub(super) is_server: bool,
 }
 
 /// Why a connection ended, if not in peace.
@@ -99,9 +102,12 @@ impl Link {
             spare: RefCell::default(),
             deadline: Deadline::new(&worker.timer),
             idle_since_ms: Cell::new(clock::now_ms()),
+            sent: Cell::new(true),
+            rested: Cell::new(true),
             served: Cell::new(false),
             warned_at_ms: Cell::new(0),
             greeted: Cell::new(false),
+            pulse: Pulse::default(),
             left: Cell::new(u32::MAX),
             end: Cell::new(None),
             is_server,
@@ -132,9 +138,13 @@ impl Link {
         if self.transport.secure().is_some() { "https" } else { "http" }
     }
 
-    /// A request can be sent now.
+    /// A request can be sent now, and has a prospect of being read: a server that takes nothing gets no more.
     pub(crate) fn can_open(&self) -> bool {
-        self.left.get() > 0 && !self.has_ended() && self.codec.borrow().can_open()
+        if self.left.get() == 0 || self.has_ended() || self.pulse.is_doubtful() {
+            return false;
+        }
+        let codec = self.codec.borrow();
+        codec.can_open() && codec.output().len() < OUTPUT_HIGH
     }
 
     /// Waits for the server's first SETTINGS: before, nobody knows how many requests it takes at a time. What it ended with if it ended.
@@ -162,7 +172,7 @@ impl Link {
         self.has_ended() || (self.is_idle() && self.codec.borrow().is_closing())
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.slots.borrow().is_empty()
     }
 
@@ -174,7 +184,11 @@ impl Link {
     //--- what streams do ---
 
     pub(super) fn attach(&self, number: u32, slot: &Rc<Slot>) {
-        self.idle_since_ms.set(0);
+        if self.idle_since_ms.replace(0) != 0 {
+            self.rested.set(false);
+            // Without a deadline, but where a drain finds it.
+            self.deadline.arm(clock::now_ms(), 0);
+        }
         self.slots.borrow_mut().insert(number, Rc::clone(slot));
     }
 
@@ -183,8 +197,11 @@ impl Link {
         if number == 0 {
             return;
         }
-        self.slots.borrow_mut().remove(&number);
+        let slot = self.slots.borrow_mut().remove(&number);
         self.codec.borrow_mut().reset(number, code);
+        if let Some(slot) = slot.filter(|slot| !self.is_server && slot.is_open()) {
+            self.pulse.given_up(slot.sent_ns.get(), clock::now_ns());
+        }
         if self.is_idle() {
             self.idle_since_ms.set(clock::now_ms());
         }
@@ -195,6 +212,7 @@ impl Link {
         let mut codec = self.codec.borrow_mut();
         let opened = if self.has_ended() { None } else { codec.open(block, end, answers) };
         let number = opened.ok_or(io::ErrorKind::NotConnected)?;
+        slot.sent_ns.set(clock::now_ns());
         self.attach(number, slot);
         self.left.set(self.left.get().saturating_sub(1));
         if self.left.get() == 0 {
@@ -263,7 +281,7 @@ impl Link {
         }
     }
 
-    fn wake_driver(&self) {
+    pub(super) fn wake_driver(&self) {
         if let Some(waker) = self.driver.borrow().as_ref() {
             waker.wake_by_ref();
         }
@@ -303,7 +321,9 @@ impl Link {
             if self.poll_output(context).is_err() {
                 return Poll::Ready(End::Lost);
             }
-            if self.codec.borrow().output().len() >= OUTPUT_HIGH {
+            // A client that does not read its answers is not asked what else it wants. A server is read whatever it takes: if it is a
+            // proxy with bulk both ways, as we are, each would wait for the other (RFC 9113 §5.2.2). What it sends is bounded by windows.
+            if self.is_server && self.codec.borrow().output().len() >= OUTPUT_HIGH {
                 return self.poll_end(context, front);
             }
             match self.poll_input(context, front) {
@@ -326,16 +346,19 @@ impl Link {
     }
 
     /// Sends what waits.
-    fn poll_output(&self, context: &mut Context<'_>) -> io::Result<()> {
+    pub(super) fn poll_output(&self, context: &mut Context<'_>) -> io::Result<()> {
         let mut codec = self.codec.borrow_mut();
+        let before = codec.output().len();
         while !codec.output().is_empty() {
             match self.transport.poll_write(context, &[IoSlice::new(codec.output())]) {
                 Poll::Ready(sent) => codec.consume_output(sent?),
                 Poll::Pending => break,
             }
         }
-        let _ = self.transport.poll_flush(context)?;
-        if codec.output().len() <= OUTPUT_LOW && !self.blocked.borrow().is_empty() {
+        let flushed = self.transport.poll_flush(context)?.is_ready();
+        let left = codec.output().len();
+        self.note_sent(left == 0 && flushed, left < before);
+        if left <= OUTPUT_LOW && !self.blocked.borrow().is_empty() {
             self.blocked.take().into_iter().for_each(Waker::wake);
         }
         Ok(())
@@ -348,7 +371,7 @@ impl Link {
         front: Option<&Front>,
     ) -> Poll<Result<(), End>> {
         let ready = std::task::ready!(self.transport.poll_readable(context));
-        let mut block = self.incoming.take().unwrap_or_else(Block::large);
+        let mut block = Block::resume(self.incoming.take());
         let read = match ready {
             Ok(()) => self.transport.poll_read(context, block.spare()),
             Err(error) => Poll::Ready(Err(error)),
@@ -370,15 +393,13 @@ impl Link {
         }
     }
 
-    fn keep_incoming(&self, mut block: Block) {
-        if !block.is_empty() {
-            block.compact();
-            self.incoming.replace(Some(block));
-        }
+    fn keep_incoming(&self, block: Block) {
+        self.incoming.replace(block.into_rest());
     }
 
     fn feed(self: &Rc<Self>, block: &mut Block, front: Option<&Front>) -> Result<(), ConnectionError> {
         let now_ns = clock::now_ns();
+        self.pulse.heard(now_ns);
         loop {
             let mut codec = self.codec.borrow_mut();
             let (used, event) = codec.receive(block.filled(), now_ns)?;
@@ -481,92 +502,6 @@ impl Link {
         let slots = self.slots.borrow();
         let gone = slots.iter().filter(|(number, _)| **number > last_stream);
         gone.for_each(|(_, slot)| slot.push_reset(Reset::Unprocessed));
-    }
-
-    //--- the end ---
-
-    /// Tells the client to open no more streams; what is on its way is taken until it has heard of it.
-    fn obey_drain(&self) {
-        if self.is_server && self.worker.is_draining() {
-            let mut codec = self.codec.borrow_mut();
-            if !codec.is_closing() {
-                codec.drain();
-                codec.ping(DRAINING);
-                self.warned_at_ms.set(clock::now_ms());
-            }
-        }
-    }
-
-    /// Ready when nothing is left to do and the time for more is over.
-    fn poll_end(&self, context: &mut Context<'_>, front: Option<&Front>) -> Poll<End> {
-        if !self.is_idle() {
-            return Poll::Pending;
-        }
-        let (closing, sent) = {
-            let codec = self.codec.borrow();
-            (codec.is_closing(), codec.output().is_empty())
-        };
-        match front {
-            _ if closing && sent && !self.awaits_echo(context) => Poll::Ready(End::Peace),
-            Some(_) if self.worker.is_cut() => Poll::Ready(End::Lost),
-            Some(front) => self.poll_idle(context, front.patience_ms(self.served.get())),
-            None => Poll::Pending,
-        }
-    }
-
-    /// Requests that were sent before the client heard of the end may still come.
-    fn awaits_echo(&self, context: &mut Context<'_>) -> bool {
-        let (warned_at_ms, now_ms) = (self.warned_at_ms.get(), clock::now_ms());
-        if warned_at_ms == 0 || now_ms > warned_at_ms + ECHO_MS {
-            return false;
-        }
-        self.deadline.arm(now_ms, ECHO_MS);
-        let _ = self.deadline.poll_expired(context);
-        true
-    }
-
-    /// A client that asks for nothing is let go after a while; 0 = never.
-    fn poll_idle(&self, context: &mut Context<'_>, patience_ms: u64) -> Poll<End> {
-        let since_ms = self.idle_since_ms.get();
-        if patience_ms != 0 && clock::now_ms() > since_ms.saturating_add(patience_ms) {
-            self.codec.borrow_mut().go_away(ErrorCode::NoError);
-            let _ = self.poll_output(context);
-            return Poll::Ready(End::Peace);
-        }
-        self.deadline.arm(since_ms, patience_ms);
-        // To be woken then, and by a drain; which of both it was is seen above.
-        let _ = self.deadline.poll_expired(context);
-        Poll::Pending
-    }
-
-    /// Nothing came that was not read.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.transport.is_quiet()
-    }
-
-    /// A connection to a server that is not needed any more.
-    pub(crate) fn close(&self) {
-        self.codec.borrow_mut().go_away(ErrorCode::NoError);
-        self.wake_driver();
-    }
-
-    /// Says that we are done and reads on for a while: see `Client::linger`.
-    pub(super) async fn linger(&self) {
-        self.transport.finish();
-        self.deadline.arm(clock::now_ms(), crate::client::LINGER_MS);
-        let mut block = Block::large();
-        let mut total = 0;
-        while total < crate::client::LINGER_BYTES {
-            block.clear();
-            let read = poll_fn(|context| match self.transport.poll_read(context, block.spare()) {
-                Poll::Pending => expire(&self.deadline, context),
-                done @ Poll::Ready(_) => done,
-            });
-            match read.await {
-                Ok(count @ 1..) => total += count,
-                _ => return,
-            }
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use trunkline_http2::Fields;
 
 /// Heads that may wait: interim responses and a final one. Nobody sends more before the first is taken.
 const MOST_HEADS: usize = 8;
-/// An empty buffer larger than this is given back to the allocator.
+/// An empty buffer larger than this is given back to the allocator, and a taken front is cut off when it is this long and more than half
+/// of all: a reader that is never quicker than the sender must not make the buffer hold the whole transfer.
 const KEPT_BYTES: usize = 64 * 1024;
 
 /// How a stream ended before its time.
@@ -32,6 +33,8 @@ pub(crate) struct Slot {
     /// The peer has sent everything.
     pub(crate) ended: Cell<bool>,
     pub(crate) reset: Cell<Option<Reset>>,
+    /// Of a request to a server: its head was queued then.
+    pub(crate) sent_ns: Cell<u64>,
     /// All waits of a stream are in one task.
     waker: RefCell<Option<Waker>>,
 }
@@ -59,6 +62,9 @@ impl Received {
         self.taken += count;
         if self.taken == self.data.len() {
             self.forget();
+        } else if self.taken >= KEPT_BYTES && self.taken > self.data.len() / 2 {
+            self.data.drain(..self.taken);
+            self.taken = 0;
         }
         count
     }
@@ -72,6 +78,11 @@ impl Received {
 }
 
 impl Slot {
+    /// More of the peer's message is due.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ended.get() && self.reset.get().is_none()
+    }
+
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
@@ -113,5 +124,32 @@ impl Slot {
             self.reset.set(Some(reset));
         }
         self.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10 MB in pieces, of which a window's worth always waits.
+    #[test]
+    fn a_reader_that_lags_keeps_what_waits_for_it() {
+        let slot = Slot::default();
+        let mut sent = (0..10_000_000u32).map(|number| (number % 251) as u8);
+        let mut due = sent.clone();
+        let mut buffer = [0; 16_000];
+        slot.push_data(&sent.by_ref().take(60_000).collect::<Vec<_>>(), false);
+        loop {
+            let piece: Vec<u8> = sent.by_ref().take(16_000).collect();
+            slot.push_data(&piece, piece.is_empty());
+            let mut received = slot.received.borrow_mut();
+            let count = received.take(&mut buffer);
+            assert!(buffer[..count].iter().copied().eq(due.by_ref().take(count)));
+            assert!(received.data.len() <= 4 * KEPT_BYTES, "{}", received.data.len());
+            if piece.is_empty() && received.data().is_empty() {
+                break;
+            }
+        }
+        assert_eq!(due.next(), None);
     }
 }

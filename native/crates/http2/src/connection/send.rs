@@ -141,11 +141,6 @@ impl Connection {
         self.give_back(bytes);
     }
 
-    /// The peer keeps a window shut that this stream's content needs.
-    pub fn stalled(&self, stream: u32) -> bool {
-        self.sendable(stream).is_ok() && self.capacity(stream) == 0
-    }
-
     //--- the connection ---
 
     /// First half of a graceful end (RFC 9113 §6.8): the peer is told to open no more streams; those on their way are still taken.
@@ -183,12 +178,7 @@ impl Connection {
         self.output.consume(count);
     }
 
-    /// Hands the output over in exchange for a buffer, which is emptied; what is taken counts as sent.
-    pub fn swap_output(&mut self, buffer: &mut Vec<u8>) {
-        self.output.swap(buffer);
-    }
-
-    /// Gives back buffers that an idle connection does not need.
+    /// Gives back what an idle connection does not need of its buffers.
     pub fn shrink(&mut self) {
         self.payload.shrink_to_fit();
         self.block.shrink();

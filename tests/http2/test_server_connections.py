@@ -383,6 +383,24 @@ class TestRefused:
             assert client.request(raw).status == status
         assert len(upstream2.requests) + len(second.requests) == tries
 
+    def test_a_reset_stream_is_no_stale_connection(
+        self, serve2: Serve, upstream2: Http2Upstream
+    ) -> None:
+        """What goes again for free does so because the server never saw it."""
+
+        async def script(connection: ServerConnection) -> None:
+            await connection.respond(await connection.next_request())
+            request = await connection.next_request()
+            await connection.send(RstStreamFrame(request.stream, Code.INTERNAL_ERROR))
+            await connection.until(lambda: False)
+
+        upstream2.script(script)
+        with serve2(route="retry.attempts = 1").client() as client:
+            assert client.request(GET).status == 200
+            assert client.request(GET).status == 502
+        assert len(upstream2.requests) == 2
+        assert upstream2.connection_count == 1
+
     def test_a_lost_connection(
         self, pair: tuple[Site, Http2Upstream], upstream2: Http2Upstream
     ) -> None:

@@ -270,7 +270,7 @@ impl Journey<'_> {
                 Ok(arrived) => arrived,
                 Err(failure) => {
                     let ended = matches!(failure, Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET);
-                    let stale = reused && ended && !lease.has_answered();
+                    let stale = reused && ended && !connection.ends_alone() && !lease.has_answered();
                     let unseen = failure == Failure::UPSTREAM_REFUSED;
                     // What happens a second time says something about the server.
                     let innocent = (stale || unseen) && !again.fresh;

@@ -248,7 +248,8 @@ impl Journey<'_> {
         match self.begin(&connection, chosen_ns).await {
             Ok(first) => return Ok((connection, first)),
             Err(Failure::UPSTREAM_REFUSED) => {}
-            Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) if reused => {}
+            Err(Failure::UPSTREAM_CLOSED | Failure::UPSTREAM_RESET) if reused && !connection.ends_alone() => {
+            }
             Err(failure) => return Err(sent(failure)),
         }
         drop(connection);

@@ -311,6 +311,11 @@ impl Connection {
     fn new(wire: Wire) -> Self {
         Self { wire, served: 0, idle_until_ms: 0 }
     }
+
+    /// Whether a server that ends this exchange has ended no more than that: others go on beside it.
+    pub(crate) fn ends_alone(&self) -> bool {
+        matches!(self.wire.stream().and_then(Stream::reset), Some(Reset::ByPeer))
+    }
 }
 
 impl Attempt {

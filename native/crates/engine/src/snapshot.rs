@@ -14,6 +14,7 @@ use trunkline_telemetry::PerWorker;
 use trunkline_tls::{ClientTls, ServerTls};
 
 use crate::bulkhead::Bulkhead;
+use crate::dns;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
@@ -28,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) dns: Option<Arc<dns::Service>>,
 }
 
 impl Snapshot {

@@ -302,7 +302,7 @@ class TestStreamsAtATime:
             upstream.script([forever(read_request, send(OK))])
             client.reset(kept[0], Code.CANCEL)
             assert client.request().status == 200
-        program.wait_for_failures(site, "too_many_streams", 1)
+        assert program.failures(site, reason="too_many_streams") == 1
         assert len(upstream.requests) == 3
 
 

@@ -31,6 +31,8 @@ NAMES = """
     x.schild ochild x.ochild old a.old b.old a.b.old tooold x.tooold _sip._udp _udp nap svc svcalias
     rp upper UPPER big tlsa gen missing a.missing *.wild *.missing www.web zzz aaa
 """.split()
+# Over TCP nothing is left out for want of room; else it is the same path.
+NAMES_OVER_TCP = ["@", "www", "big", "a.child", "any.alias", "missing"]
 TYPES = """
     A AAAA NS SOA MX TXT CNAME DS DNAME SRV NAPTR HTTPS SVCB NSEC NSEC3PARAM DNSKEY RRSIG TYPE65280
     CAA RP TLSA
@@ -98,7 +100,7 @@ def ask(port: int, name: str, rtype: str, *, dnssec: bool, tcp: bool) -> Section
 def test_the_same_answers(
     ours: int, peers: list[int], *, zone: str, dnssec: bool, tcp: bool
 ) -> None:
-    for name in NAMES:
+    for name in NAMES_OVER_TCP if tcp else NAMES:
         full = f"{zone}." if name == "@" else f"{name}.{zone}."
         for rtype in TYPES:
             answers = [

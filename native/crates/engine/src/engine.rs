@@ -22,8 +22,8 @@ use trunkline_telemetry::access::{self, AccessLog};
 use trunkline_tls::{Challenges, PemPair};
 
 use crate::clock;
-use crate::dns::{self, sockets::Bound as Desks};
 use crate::compile::{Changed, Compiled, Compiler, PlanError};
+use crate::dns::{self, sockets::Bound as Desks};
 use crate::health::Checkers;
 use crate::listening::{Bound, Listening};
 use crate::plan::{self, Plan};
@@ -210,7 +210,9 @@ impl Engine {
     fn listen(&self, control: &mut Control, snapshot: &Snapshot, bound: Vec<Bound>, desks: Vec<Desks>) {
         for Desks { planned, sockets } in desks {
             for (worker, pair) in self.workers.iter().zip(sockets) {
-                pair.into_iter().for_each(|socket| worker.send(Command::OpenDesk { planned, socket }));
+                for socket in pair {
+                    worker.send(Command::OpenDesk { planned, socket });
+                }
             }
         }
         for bound in &bound {

@@ -14,8 +14,8 @@ use trunkline_telemetry::PerWorker;
 use trunkline_tls::{ClientTls, ServerTls};
 
 use crate::bulkhead::Bulkhead;
-use crate::dns;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
+use crate::dns;
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;

@@ -41,8 +41,11 @@ pub(crate) fn load(
     workers: usize,
     errors: &mut Vec<PlanError>,
 ) -> Option<Service> {
-    let known: HashMap<&[u8], &Loaded> =
-        previous.iter().flat_map(|service| &service.loaded).map(|loaded| (loaded.zone.apex(), loaded)).collect();
+    let known: HashMap<&[u8], &Loaded> = previous
+        .iter()
+        .flat_map(|service| &service.loaded)
+        .map(|loaded| (loaded.zone.apex(), loaded))
+        .collect();
     let before = errors.len();
     let mut loaded = Vec::with_capacity(plan.zones.len());
     for (index, zone) in plan.zones.iter().enumerate() {
@@ -55,7 +58,8 @@ pub(crate) fn load(
     if zones.len() < loaded.len() {
         errors.push(PlanError { path: "dns.zones".into(), message: "two zones have the same name".into() });
     }
-    let cells = previous.map_or_else(|| Arc::new(PerWorker::new(workers)), |service| Arc::clone(&service.cells));
+    let cells =
+        previous.map_or_else(|| Arc::new(PerWorker::new(workers)), |service| Arc::clone(&service.cells));
     let identity = Identity { name: plan.identity.into_bytes(), version: plan.version.into_bytes() };
     (errors.len() == before).then_some(Service {
         addresses: plan.addresses,

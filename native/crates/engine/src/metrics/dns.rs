@@ -10,7 +10,8 @@ pub(super) fn page(page: &mut Exposition, service: &Service) -> Result<(), Error
     page.family("trunkline_dns_queries_total", "Questions by transport.", Kind::Counter)?
         .sample(&[("transport", "udp")], sum(|cells| &cells.datagrams))?
         .sample(&[("transport", "tcp")], sum(|cells| &cells.streams))?;
-    let mut family = page.family("trunkline_dns_responses_total", "Answers by response code.", Kind::Counter)?;
+    let mut family =
+        page.family("trunkline_dns_responses_total", "Answers by response code.", Kind::Counter)?;
     for (index, rcode) in RCODES.iter().enumerate() {
         let count: u64 =
             service.cells.iter().filter_map(|cells| cells.responses.get(index)).map(Counter::get).sum();
@@ -30,6 +31,7 @@ pub(super) fn page(page: &mut Exposition, service: &Service) -> Result<(), Error
     page.family("trunkline_dns_zones", "Zones that are served.", Kind::Gauge)?
         .sample(&[], service.zones.len() as u64)?;
     let records: usize = service.zones.iter().map(|zone| zone.record_count()).sum();
-    page.family("trunkline_dns_records", "Records in all zones.", Kind::Gauge)?.sample(&[], records as u64)?;
+    page.family("trunkline_dns_records", "Records in all zones.", Kind::Gauge)?
+        .sample(&[], records as u64)?;
     Ok(())
 }

@@ -244,14 +244,14 @@ impl Engine {
     }
 
     /// Takes over listening sockets that another process has opened; those of plans to come are then not bound anew. The caller keeps
-    /// its descriptors.
+    /// its descriptors. `joins`: that process still has the nameserver's addresses, which the next plan shares until it has ended.
     ///
     /// # Errors
     /// One of them is no listening TCP socket; then none is taken.
-    pub fn adopt(&self, descriptors: &[RawFd]) -> io::Result<()> {
+    pub fn adopt(&self, descriptors: &[RawFd], joins: bool) -> io::Result<()> {
         let mut control = self.control.lock();
         control.listening.adopt(descriptors)?;
-        control.desks.joins = true;
+        control.desks.joins = joins;
         Ok(())
     }
 

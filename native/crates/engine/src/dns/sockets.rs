@@ -22,7 +22,7 @@ pub(crate) struct Bound {
 #[derive(Default)]
 pub(crate) struct Sockets {
     open: BTreeSet<SocketAddr>,
-    /// Another process has the addresses still, and hands over: they may be shared from the first socket on.
+    /// Another process has the addresses still, and hands over: the first sockets may join its.
     pub(crate) joins: bool,
 }
 
@@ -59,6 +59,7 @@ impl Sockets {
             service.map(|service| service.addresses.iter().copied().collect()).unwrap_or_default();
         let unwanted = self.open.difference(&wanted).copied().collect();
         self.open = wanted;
+        self.joins = false;
         unwanted
     }
 

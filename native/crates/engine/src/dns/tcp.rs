@@ -23,6 +23,8 @@ const LENGTH_BYTES: usize = 2;
 const REQUEST_BYTES: usize = 4_096;
 /// The longest message there is.
 const RESPONSE_BYTES: usize = 65_535;
+/// How soon a connection that waits for a question notices that there is to be an end.
+const WAIT_SLICE: Duration = Duration::from_millis(500);
 /// Pause when a connection cannot be accepted, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,14 +41,25 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpListener, mut closed: o
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     };
+    take_queued(&worker, socket);
+}
+
+/// Connections that the kernel accepted before the socket closes would be reset; they are served instead.
+fn take_queued(worker: &Rc<Worker>, socket: TcpListener) {
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((stream, _)) = socket.accept() {
+        let _ = stream.set_nonblocking(true);
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            tokio::task::spawn_local(attend(Rc::clone(worker), stream));
+        }
+    }
 }
 
 /// Serves a connection until its client has had enough, is silent for too long, or says what is no question.
 async fn attend(worker: Rc<Worker>, mut stream: TcpStream) {
     let Some(_place) = Place::take(&worker) else { return };
     let _ = stream.set_nodelay(true);
-    while let Some(idle_ms) = idle_ms(&worker) {
-        let idle = Duration::from_millis(idle_ms);
+    while let Some(idle) = await_question(&worker, &stream).await {
         let mut length = [0; LENGTH_BYTES];
         if !matches!(timeout(idle, stream.read_exact(&mut length)).await, Ok(Ok(_))) {
             return;
@@ -68,10 +81,23 @@ async fn attend(worker: Rc<Worker>, mut stream: TcpStream) {
     }
 }
 
-/// How long a client may be silent; `None` = no longer at all.
-fn idle_ms(worker: &Worker) -> Option<u64> {
-    let snapshot = worker.shared.snapshot.load();
-    snapshot.dns.as_ref().map(|service| service.idle_ms).filter(|_| !worker.is_draining())
+/// Waits, without a buffer, until there is something to read, and returns how long the client may take from then on. `None`: nothing came
+/// in time, or the end is near.
+async fn await_question(worker: &Worker, stream: &TcpStream) -> Option<Duration> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let idle_ms = worker.shared.snapshot.load().dns.as_ref()?.idle_ms;
+        let idle = Duration::from_millis(idle_ms);
+        let slice = idle.saturating_sub(waited).min(WAIT_SLICE);
+        match timeout(slice, stream.readable()).await {
+            Ok(ready) => return ready.ok().map(|()| idle),
+            Err(_) if worker.is_draining() => return None,
+            Err(_) => waited += slice,
+        }
+        if waited >= idle {
+            return None;
+        }
+    }
 }
 
 /// The answer behind its length; `None` = silence.

@@ -32,6 +32,8 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: UdpSocket, mut closed: one
         }
         tokio::task::yield_now().await;
     };
+    // Before `_released`: who waits for that wants to bind the address.
+    drop(socket);
 }
 
 fn answer_queued(worker: &Worker, socket: &UdpSocket, batch: &mut Batch) {

@@ -143,13 +143,17 @@ class Instance:
         """How long requests in flight may take at the end."""
         return self.loaded.config.runtime.grace / 1_000
 
-    def adopt(self, sockets: Sequence[socket.socket]) -> None:
+    def adopt(self, sockets: Sequence[socket.socket], *, joins: bool = False) -> None:
         """Listen on these, where the configuration wants their addresses; before `start`.
+
+        Args:
+            sockets: Open ones.
+            joins: Another process hands over; the nameserver's addresses are shared with it.
 
         Raises:
             OSError: One is no listening TCP socket.
         """
-        self._engine.adopt([given.fileno() for given in sockets])
+        self._engine.adopt([given.fileno() for given in sockets], joins=joins)
 
     def release_unclaimed(self) -> list[str]:
         """Close adopted sockets that the configuration does not want; their addresses."""

@@ -118,7 +118,7 @@ class _Life:
             self._inherited.close_admin()
         predecessor = self._inherited.predecessor
         legacy = Legacy() if predecessor is None else await predecessor.legacy()
-        self._instance.adopt(self._inherited.listeners)
+        self._instance.adopt(self._inherited.listeners, joins=predecessor is not None)
         applied = await self._instance.start(legacy.servers)
         try:
             self._inherited.close_listeners()

@@ -62,6 +62,7 @@ class PlanBuilder:
         self._empty_pools: dict[str, dict[str, Any]] = {}
         self._consumers: list[dict[str, Any]] = []
         self._access_log: dict[str, Any] | None = None
+        self._dns: dict[str, Any] | None = None
         self._sources: dict[Path, Path] = {}
         self._listening: list[_Claim] = []
         self.discover: dict[str, Discover] = {}
@@ -172,6 +173,20 @@ class PlanBuilder:
         self._access_log = access_log
         self._sources["access_log",] = ("access_log",)
 
+    def set_dns(
+        self, dns: dict[str, Any], listen: list[Address], source: Path, zones: Sequence[Path]
+    ) -> None:
+        """The nameserver; `addresses` is filled in here. `zones` says where each comes from."""
+        addresses = [
+            str(resolved)
+            for number, address in enumerate(listen)
+            for resolved in self.claim_address(address, (*source, "listen", number))
+        ]
+        self._dns = {**dns, "addresses": addresses}
+        self._note_sources(("dns",), source, {"addresses": (*source, "listen")})
+        for index, zone in enumerate(zones):
+            self._sources["dns", "zones", index] = zone
+
     def to_json(self, found: Mapping[str, Sequence[Server]] | None = None) -> bytes:
         """The plan. It holds secrets: it goes to the engine and nowhere else.
 
@@ -186,6 +201,8 @@ class PlanBuilder:
             plan["consumers"] = self._consumers
         if self._access_log is not None:
             plan["access_log"] = self._access_log
+        if self._dns is not None:
+            plan["dns"] = self._dns
         return orjson.dumps(plan, default=_reveal)
 
     def source_of(self, plan_path: str) -> Path:

@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "ALICE_KEY": "alices-own-key",
     "STICKY_KEY": "a-key-that-has-32-characters-or-more",
 }
+# The zone file that they name.
+ZONE = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
 CRATES = ROOT / "native/crates"
 # Reason and status, as the sources declare them; the groups of the pattern are (status, reason).
 REASONS = {
@@ -77,6 +79,7 @@ def test_configuration(
     file = tmp_path / "example.toml"
     file.write_text(blocks(page, "toml")[number])
     _issue_certificates(tmp_path)
+    (tmp_path / "example.test.zone").write_text(ZONE)
     apply(Engine(1), load(file, load_roles(), state=tmp_path / "state"), bind=False)
 
 
@@ -110,7 +113,7 @@ def test_each_page_is_in_the_contents(folder: str) -> None:
 
 
 def test_every_metric_is_described() -> None:
-    pages = ("metrics.rs", "metrics/traffic.rs")
+    pages = ("metrics.rs", "metrics/dns.rs", "metrics/traffic.rs")
     sources = [CRATES / "engine/src" / page for page in pages]
     sources.append(ROOT / "core/acme/exposition.py")
     text = "".join(source.read_text() for source in sources)

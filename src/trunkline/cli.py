@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 ROLES = {
     "lb": "Run the load balancer of a configuration.",
     "gateway": "Run the API gateway of a configuration.",
+    "dns": "Run the nameserver of a configuration.",
 }
 
 app = typer.Typer(
-    help="The front door of an internet company: load balancing and an API gateway.",
+    help="The front door of an internet company: load balancing, an API gateway and DNS.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

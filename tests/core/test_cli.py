@@ -136,7 +136,7 @@ def test_check_of_nothing(run: Run, config: Path) -> None:
     config.write_text("")
     done = run("check", "t.toml")
     assert (done.returncode, done.stdout) == (1, "")
-    missing = "t.toml: [lb] or [gateway] is missing: there is nothing to run"
+    missing = "t.toml: [lb] or [gateway] or [dns] is missing: there is nothing to run"
     assert done.stderr.splitlines() == [missing, "t.toml: 1 problem"]
 
 

@@ -57,6 +57,21 @@ class Process(Answer):
     """null if there was none."""
 
 
+class Nameserver(Answer):
+    """Zones that are answered for."""
+
+    addresses: list[str]
+    """Where, for UDP and TCP."""
+    zones: int
+    """How many."""
+    records: int
+    """In all of them."""
+    memory_bytes: int
+    """That they take up."""
+    open_connections: int
+    """TCP connections of clients."""
+
+
 class Status(Answer):
     """Everything."""
 
@@ -82,6 +97,8 @@ class Status(Answer):
     """Rate limits."""
     breakers: list[Breaker]
     """Circuit breakers."""
+    dns: Nameserver | None
+    """null if there is none."""
     recent_errors: list[RecentError]
     """The last 32 of each reason, newest first."""
     discovery: list[Discovered]

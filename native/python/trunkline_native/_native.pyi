@@ -767,7 +767,7 @@ class Engine:
         """Whether every listener of the plan accepts connections."""
     def reopen_logs(self) -> None:
         """Opens the access log anew, after it was moved away."""
-    def adopt(self, descriptors: Sequence[int]) -> None:
+    def adopt(self, descriptors: Sequence[int], *, joins: bool = False) -> None:
         """Takes over listening sockets that somebody else has opened; plans to come use them in place of new ones.
 
         Args:

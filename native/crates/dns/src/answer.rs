@@ -251,7 +251,7 @@ impl<'a> Answer<'a> {
     ) -> Result<Option<Wanted>, Full> {
         let rtype = self.query.rtype;
         let answers = |set: &Set| {
-            matches!(set.rtype(), CNAME)
+            (set.rtype() == CNAME && rtype != NSEC)
                 || rtype == ANY
                 || if set.is_signatures() { rtype == RRSIG } else { set.rtype() == rtype }
         };
@@ -305,7 +305,10 @@ impl<'a> Answer<'a> {
         if rtype == RRSIG {
             return self.append_signatures(zone, node, wanted, owner, absent).map(|()| None);
         }
-        if let Some(alias) = zone.set(node, CNAME) {
+        // NSEC records stand beside an alias (RFC 4034 §4): who asks for one means this name.
+        if rtype != NSEC
+            && let Some(alias) = zone.set(node, CNAME)
+        {
             let at = self.append_signed(Section::Answer, zone, node, alias, owner)?;
             return Ok(self.follow(at + RECORD_HEAD_BYTES));
         }

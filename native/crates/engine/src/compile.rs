@@ -17,6 +17,7 @@ use trunkline_telemetry::PerWorker;
 use trunkline_tls::{Challenges, ClientTls};
 
 use crate::block::ORDINARY_BYTES;
+use crate::dns;
 use crate::edges::is_same_identity;
 use crate::forwarding::Forwarding;
 use crate::hash_key::HashKey;
@@ -134,8 +135,10 @@ impl Compiler<'_, '_> {
         for (index, planned) in plan.listeners.into_iter().enumerate() {
             listeners.extend(self.listener(index, planned, &by_name, generation).map(Arc::new));
         }
+        let previous = self.previous.dns.as_ref();
+        let dns = plan.dns.and_then(|planned| dns::load(planned, previous, self.workers, &mut self.errors));
         if self.errors.is_empty() {
-            let snapshot = Snapshot { generation, listeners, pools };
+            let snapshot = Snapshot { generation, listeners, pools, dns: dns.map(Arc::new) };
             Ok(Compiled { snapshot, changed: self.changed, warnings: self.warnings })
         } else {
             Err(self.errors)

@@ -23,6 +23,7 @@ use trunkline_tls::{Challenges, PemPair};
 
 use crate::clock;
 use crate::compile::{Changed, Compiled, Compiler, PlanError};
+use crate::dns::{self, sockets::Bound as Desks};
 use crate::health::Checkers;
 use crate::listening::{Bound, Listening};
 use crate::plan::{self, Plan};
@@ -90,6 +91,7 @@ enum LogChange {
 /// What only the control side knows.
 struct Control {
     listening: Listening,
+    desks: dns::sockets::Sockets,
     log: Option<(plan::AccessLog, AccessLog)>,
     checkers: Checkers,
 }
@@ -99,7 +101,7 @@ impl Engine {
     pub fn start(threads: usize) -> io::Result<Self> {
         let wall = Arc::new(WallClock::new(clock::unix_ns(), clock::now_ns()));
         let registry = Arc::new(Registry::new(Arc::clone(&wall), [fastrand::u64(..), fastrand::u64(..)]));
-        let empty = Snapshot { generation: 0, listeners: Vec::new(), pools: Vec::new() };
+        let empty = Snapshot { generation: 0, listeners: Vec::new(), pools: Vec::new(), dns: None };
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(empty),
             generation: AtomicU64::new(0),
@@ -109,7 +111,12 @@ impl Engine {
             recent: RecentErrors::default(),
         });
         let workers = (0..threads.max(1)).map(|index| spawn(index, &shared)).collect::<io::Result<_>>()?;
-        let control = Control { listening: Listening::default(), log: None, checkers: Checkers::start()? };
+        let control = Control {
+            listening: Listening::default(),
+            desks: dns::sockets::Sockets::default(),
+            log: None,
+            checkers: Checkers::start()?,
+        };
         Ok(Self {
             shared,
             registry,
@@ -139,7 +146,7 @@ impl Engine {
         // A dry run must not create files.
         let log = if bind { control.open_log(plan.access_log.as_ref())? } else { LogChange::Keep };
         let (Compiled { snapshot, changed, warnings }, environment) = self.compile(plan)?;
-        let sockets = if bind { self.bind(&control.listening, &snapshot)? } else { Vec::new() };
+        let (sockets, desks) = if bind { self.bind(&control, &snapshot)? } else { (Vec::new(), Vec::new()) };
         let build_us = started.elapsed().as_micros() as u64;
         let swapping = Instant::now();
         let snapshot = Arc::new(snapshot);
@@ -156,7 +163,7 @@ impl Engine {
             LogChange::Open(plan, log) => self.change_log(&mut control, Some((plan, log))),
         }
         if bind {
-            self.listen(&mut control.listening, &snapshot, sockets);
+            self.listen(&mut control, &snapshot, sockets, desks);
             control.checkers.watch(&snapshot);
         }
         Ok(Applied { generation, build_us, swap_us, warnings })
@@ -192,14 +199,22 @@ impl Engine {
 
     /// A drain that began while the plan was compiled has not closed what would be bound now. One that begins after this waits for
     /// `control`, and closes that.
-    fn bind(&self, listening: &Listening, snapshot: &Snapshot) -> Result<Vec<Bound>, ApplyError> {
+    fn bind(&self, control: &Control, snapshot: &Snapshot) -> Result<(Vec<Bound>, Vec<Desks>), ApplyError> {
         if self.shared.draining.load(Ordering::SeqCst) {
             return Err(ApplyError::Draining);
         }
-        listening.bind(snapshot, self.workers.len())
+        let desks = control.desks.bind(snapshot.dns.as_deref(), self.workers.len())?;
+        Ok((control.listening.bind(snapshot, self.workers.len())?, desks))
     }
 
-    fn listen(&self, listening: &mut Listening, snapshot: &Snapshot, bound: Vec<Bound>) {
+    fn listen(&self, control: &mut Control, snapshot: &Snapshot, bound: Vec<Bound>, desks: Vec<Desks>) {
+        for Desks { planned, sockets } in desks {
+            for (worker, pair) in self.workers.iter().zip(sockets) {
+                for socket in pair {
+                    worker.send(Command::OpenDesk { planned, socket });
+                }
+            }
+        }
         for bound in &bound {
             let (listener, planned) = &bound.place;
             for (worker, socket) in bound.shares(self.workers.len()) {
@@ -210,25 +225,34 @@ impl Engine {
         }
         let (released, all_released) = std::sync::mpsc::channel();
         // Our own descriptors are closed first: the workers empty the queues right before they close theirs.
-        for (listener, address) in listening.settle(snapshot, bound) {
+        for address in control.desks.settle(snapshot.dns.as_deref()) {
+            for worker in &self.workers {
+                worker.send(Command::CloseDesk { address, released: released.clone() });
+            }
+        }
+        for (listener, address) in control.listening.settle(snapshot, bound) {
             for worker in &self.workers {
                 let (listener, released) = (listener.clone(), released.clone());
                 worker.send(Command::Unlisten { listener, address, released });
             }
         }
         drop(released);
-        self.is_listening.store(!listening.is_empty(), Ordering::Release);
+        let is_listening = !control.listening.is_empty() || !control.desks.is_empty();
+        self.is_listening.store(is_listening, Ordering::Release);
         // The next plan may want these addresses again.
         let _ = all_released.recv_timeout(PATIENCE);
     }
 
     /// Takes over listening sockets that another process has opened; those of plans to come are then not bound anew. The caller keeps
-    /// its descriptors.
+    /// its descriptors. `joins`: that process still has the nameserver's addresses, which the next plan shares until it has ended.
     ///
     /// # Errors
     /// One of them is no listening TCP socket; then none is taken.
-    pub fn adopt(&self, descriptors: &[RawFd]) -> io::Result<()> {
-        self.control.lock().listening.adopt(descriptors)
+    pub fn adopt(&self, descriptors: &[RawFd], joins: bool) -> io::Result<()> {
+        let mut control = self.control.lock();
+        control.listening.adopt(descriptors)?;
+        control.desks.joins = joins;
+        Ok(())
     }
 
     /// Closes adopted sockets that no plan has asked for; their addresses.
@@ -342,7 +366,10 @@ impl Engine {
         self.shared.lingering.store(lingering, Ordering::SeqCst);
         self.shared.draining.store(true, Ordering::SeqCst);
         // The workers' descriptors are the last: they empty the queues right before they close them.
-        self.control.lock().listening.clear();
+        let mut control = self.control.lock();
+        control.listening.clear();
+        control.desks.clear();
+        drop(control);
         let (released, all_released) = std::sync::mpsc::channel();
         self.workers.iter().for_each(|worker| worker.send(Command::Drain(released.clone())));
         all_released

@@ -21,6 +21,7 @@ mod client;
 mod clock;
 mod compile;
 mod date;
+mod dns;
 mod edges;
 mod engine;
 mod exchange;

@@ -1,6 +1,7 @@
 //! The Prometheus page. Walks the workers' cells from the control thread; a scrape costs the workers nothing. Labels come from the
 //! configuration alone, never from requests; routes beyond the first [`MAX_ROUTES`] share one series.
 
+mod dns;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ impl Engine {
         routes(&mut page, &snapshot)?;
         servers(&mut page, &snapshot)?;
         traffic::page(&mut page, &snapshot)?;
+        if let Some(service) = &snapshot.dns {
+            dns::page(&mut page, service)?;
+        }
         self.logs(&mut page)?;
         Ok(page.into_string())
     }

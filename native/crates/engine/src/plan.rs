@@ -20,6 +20,35 @@ pub struct Plan {
     pub consumers: Vec<Consumer>,
     #[serde(default)]
     pub access_log: Option<AccessLog>,
+    #[serde(default)]
+    pub dns: Option<Dns>,
+}
+
+/// The nameserver.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// Each for datagrams and for connections.
+    pub addresses: Vec<SocketAddr>,
+    #[serde(default)]
+    pub zones: Vec<Zone>,
+    /// What `id.server` and NSID tell; empty = nothing.
+    #[serde(default)]
+    pub identity: String,
+    /// What `version.server` tells; empty = nothing.
+    #[serde(default)]
+    pub version: String,
+    /// Open TCP connections, over all workers and addresses.
+    pub connections: u32,
+    /// How long such a connection may be silent.
+    pub idle_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    pub name: String,
+    pub file: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -15,6 +15,7 @@ use trunkline_tls::{ClientTls, ServerTls};
 
 use crate::bulkhead::Bulkhead;
 use crate::cells::{ListenerCells, RouteCells, ServerCells};
+use crate::dns;
 use crate::forwarding::Forwarding;
 use crate::gate::Gate;
 use crate::hash_key::HashKey;
@@ -28,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) dns: Option<Arc<dns::Service>>,
 }
 
 impl Snapshot {

@@ -12,6 +12,7 @@ use trunkline_telemetry::{PerWorker, Snapshot as Latencies};
 
 use crate::cells::Classes;
 use crate::clock;
+use crate::dns::Service;
 use crate::engine::Engine;
 use crate::snapshot::{Listener, Pool, Route, Server};
 
@@ -34,6 +35,7 @@ impl Engine {
             "pools": snapshot.pools.iter().map(|pool| pool_status(pool)).collect::<Vec<_>>(),
             "limiters": self.limiters(),
             "breakers": self.breakers(),
+            "dns": snapshot.dns.as_deref().map(dns_status),
             "recent_errors": self.shared.recent.list(),
         })
     }
@@ -66,6 +68,16 @@ impl Engine {
         };
         self.registry.breakers(clock::now_ns()).into_iter().map(status).collect()
     }
+}
+
+fn dns_status(service: &Service) -> Value {
+    json!({
+        "addresses": service.addresses,
+        "zones": service.zones.len(),
+        "records": service.zones.iter().map(|zone| zone.record_count()).sum::<usize>(),
+        "memory_bytes": service.zones.iter().map(|zone| zone.memory()).sum::<usize>(),
+        "open_connections": service.cells.iter().map(|cells| cells.open.get()).sum::<i64>(),
+    })
 }
 
 fn listener_status(listener: &Listener) -> Value {

@@ -17,6 +17,7 @@ use trunkline_telemetry::access;
 use crate::acceptor::Acceptors;
 use crate::buffering;
 use crate::clock;
+use crate::dns;
 use crate::mirror;
 use crate::recent::RecentErrors;
 use crate::snapshot::{Listener, Pool, Server, Snapshot};
@@ -49,6 +50,10 @@ pub(crate) enum Command {
     Listen { listener: String, planned: SocketAddr, socket: std::net::TcpListener },
     /// Take what is already in the accept queue, then close the sockets of that planned address and drop `released`.
     Unlisten { listener: String, address: SocketAddr, released: Released },
+    /// Answer questions that come to a bound socket.
+    OpenDesk { planned: SocketAddr, socket: dns::Socket },
+    /// Answer what has come already, then close the sockets of that planned address and drop `released`.
+    CloseDesk { address: SocketAddr, released: Released },
     /// Change the access log; the old writer is flushed.
     Log(Option<access::Writer>),
     /// Take what is in the accept queues, close all listening sockets, drop `Released`; then idle connections end, the others after
@@ -119,15 +124,19 @@ impl Worker {
         tokio::task::spawn_local(Rc::clone(&self.timer).drive());
         tokio::task::spawn_local(Rc::clone(&self).keep_house());
         let mut acceptors = Acceptors::new(Rc::clone(&self));
+        let mut desk = dns::Desk::new(Rc::clone(&self));
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Listen { listener, planned, socket } => acceptors.open(listener, planned, socket),
                 Command::Unlisten { listener, address, released } => {
                     acceptors.close(&listener, address, &released);
                 }
+                Command::OpenDesk { planned, socket } => desk.open(planned, socket),
+                Command::CloseDesk { address, released } => desk.close(address, &released),
                 Command::Log(writer) => self.change_log(writer),
                 Command::Drain(released) => {
                     acceptors.close_all(&released);
+                    desk.close_all(&released);
                     self.timer.wake_all();
                 }
                 Command::Cut => {

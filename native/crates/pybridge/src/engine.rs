@@ -134,12 +134,14 @@ impl Engine {
     ///
     /// Args:
     ///     descriptors: Their numbers; the caller keeps and closes its own.
+    ///     joins: Whether another process hands over: the next plan's nameserver shares its addresses with it.
     ///
     /// Raises:
     ///     OSError: One is no listening TCP socket; then none is taken.
     #[allow(clippy::needless_pass_by_value)]
-    fn adopt(&self, descriptors: Vec<i32>) -> PyResult<()> {
-        Ok(self.0.adopt(&descriptors)?)
+    #[pyo3(signature = (descriptors, *, joins = false))]
+    fn adopt(&self, descriptors: Vec<i32>, joins: bool) -> PyResult<()> {
+        Ok(self.0.adopt(&descriptors, joins)?)
     }
 
     /// Closes adopted sockets that no plan has asked for, and returns their addresses.

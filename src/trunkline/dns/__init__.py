@@ -1,0 +1,1 @@
+"""The nameserver: zones of its own, answered with authority."""

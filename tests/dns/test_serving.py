@@ -103,7 +103,7 @@ def test_what_is_not_ours(server: DnsServer) -> None:
 
 
 def test_a_later_version_of_edns(server: DnsServer) -> None:
-    assert server.ask("www.example.test", use_edns=1).rcode() == dns.rcode.BADVERS
+    assert server.ask("www.example.test", edns=1).rcode() == dns.rcode.BADVERS
 
 
 def test_a_changed_zone(server: DnsServer) -> None:

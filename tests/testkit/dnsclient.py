@@ -25,9 +25,9 @@ class DnsServer:
     port: int
     zone: Path
 
-    def ask(self, name: str, rtype: str = "A", **options: object) -> dns.message.Message:
-        """The answer over UDP."""
-        question = dns.message.make_query(name, rtype, **options)
+    def ask(self, name: str, rtype: str = "A", *, edns: int | None = None) -> dns.message.Message:
+        """The answer over UDP; ``edns`` is a version."""
+        question = dns.message.make_query(name, rtype, use_edns=edns)
         return dns.query.udp(question, "127.0.0.1", port=self.port, timeout=5)
 
     def address(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Other people's nameservers, each with the zones of a folder: what we answer is compared with theirs.
+"""Other people's nameservers, each with the zones of a folder, for answers to compare with.
 
 A zone is the file ``NAME.zone`` of the folder.
 """

@@ -772,6 +772,7 @@ class Engine:
 
         Args:
             descriptors: Their numbers; the caller keeps and closes its own.
+            joins: Whether another process hands over: the next plan's nameserver shares its addresses with it.
 
         Raises:
             OSError: One is no listening TCP socket; then none is taken.

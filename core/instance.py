@@ -5,6 +5,7 @@ Life cycle and admin API work on this object; it belongs to the event loop. What
 """
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -105,6 +106,13 @@ class Instance:
             return await self._reload()
 
     async def _reload(self) -> dict[str, Any]:
+        try:
+            return await self._read_and_apply()
+        finally:
+            # The old configuration is full of cycles; by itself the collector comes after hundreds.
+            gc.collect()
+
+    async def _read_and_apply(self) -> dict[str, Any]:
         async with self._reloading:
             if self._draining:
                 raise EndingError

@@ -53,8 +53,8 @@ SINGLE = {
     "unknown role": ("[lbb.http]", 't.toml:1: lbb: unknown key; did you mean "lb"?'),
     "unknown table": (
         "[zzz]",
-        't.toml:1: zzz: unknown key; valid are "access_log", "acme", "admin", "gateway", "lb", '
-        '"logging", "runtime"',
+        't.toml:1: zzz: unknown key; valid are "access_log", "acme", "admin", "dns", "gateway", '
+        '"lb", "logging", "runtime"',
     ),
     "unknown key": (
         "[runtime]\nthreds = 1",

@@ -1,4 +1,5 @@
-//! Answers (RFC 1034 §4.3.2): what the zones say about a question, as a response in a buffer of the caller's. Nothing is allocated.
+//! Answers (RFC 1034 §4.3.2): what the zones say about a question, as a response in a buffer of the caller's. Nothing is allocated, but for
+//! proofs out of an NSEC chain and for the server's own name.
 
 use smallvec::SmallVec;
 
@@ -91,7 +92,6 @@ pub(crate) struct Answer<'a> {
     identity: &'a Identity,
     query: &'a Query<'a>,
     message: Message<'a>,
-    carrier: Carrier,
     flags: u16,
     rcode: Rcode,
     /// Wildcards that were used, and where the names are that they were used for.
@@ -132,16 +132,7 @@ impl<'a> Answer<'a> {
         };
         let message = Message::new(out, request, query, limit);
         let flags = RESPONSE | (query::u16_at(request, 2) & KEPT);
-        Self {
-            zones,
-            identity,
-            query,
-            message,
-            carrier,
-            flags,
-            rcode: Rcode::NoError,
-            unproven: SmallVec::new(),
-        }
+        Self { zones, identity, query, message, flags, rcode: Rcode::NoError, unproven: SmallVec::new() }
     }
 
     fn run(mut self) -> Outcome {
@@ -185,13 +176,10 @@ impl<'a> Answer<'a> {
     fn decide(&mut self) -> Result<(), Full> {
         let query = self.query;
         match (query.opcode, query.class, query.rtype) {
-            (Opcode::Query, IN, AXFR | IXFR) if self.carrier == Carrier::Datagram => {
-                self.refuse(Rcode::NotImp)
-            }
+            (Opcode::Notify | Opcode::Other, ..) | (_, _, AXFR | IXFR) => self.refuse(Rcode::NotImp),
             (Opcode::Query, IN | ANY_CLASS, _) => self.resolve(),
             (Opcode::Query, CHAOS, rtype::TXT | ANY) => self.introduce(),
             (Opcode::Query, ..) => self.refuse(Rcode::Refused),
-            (Opcode::Notify | Opcode::Other, ..) => self.refuse(Rcode::NotImp),
         }
     }
 

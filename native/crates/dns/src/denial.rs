@@ -45,7 +45,7 @@ impl Answer<'_> {
             Absent::Type(node) => self.prove_no_type(zone, wanted, node, &mut shown),
             Absent::TypeOfWildcard(wildcard) => {
                 self.prove_no_closer(zone, wanted, wildcard, &mut shown)?;
-                self.show_matching(zone, wanted, zone.name(wildcard), &mut shown).map(|_| ())
+                self.show_matching(zone, wanted, zone.name(wildcard), &mut shown)
             }
         }
     }
@@ -65,7 +65,7 @@ impl Answer<'_> {
         }
         let encloser = name::parent(zone.name(wildcard)).unwrap_or_default();
         let next = next_closer(wanted.name(), encloser);
-        self.show_matching(zone, wanted, next, &mut Shown::new()).map(|_| ())
+        self.show_matching(zone, wanted, next, &mut Shown::new())
     }
 
     /// DS records of a delegation, or the proof that there are none.
@@ -97,7 +97,7 @@ impl Answer<'_> {
             return self.show_before(zone, wanted, name, shown);
         }
         match zone.nsec3_for(name) {
-            Some((_, true)) => self.show_matching(zone, wanted, name, shown).map(|_| ()),
+            Some((_, true)) => self.show_matching(zone, wanted, name, shown),
             // Opt-out: an unsigned delegation is in a gap (RFC 5155 §7.2.4).
             _ => match Self::provable_above(zone, name) {
                 Some(encloser) => self.prove_encloser_of(zone, wanted, name, encloser, shown),
@@ -118,7 +118,7 @@ impl Answer<'_> {
         }
         let encloser = name::parent(zone.name(wildcard)).unwrap_or_default();
         self.show_matching(zone, wanted, encloser, shown)?;
-        self.show_matching(zone, wanted, next_closer(wanted.name(), encloser), shown).map(|_| ())
+        self.show_matching(zone, wanted, next_closer(wanted.name(), encloser), shown)
     }
 
     fn prove_encloser<'z>(
@@ -128,11 +128,8 @@ impl Answer<'_> {
         encloser: &Node,
         shown: &mut Shown<'z>,
     ) -> Result<(), Full> {
-        let mut name = [0; MAX_NAME_BYTES];
-        let length = wanted.name().len();
-        name[..length].copy_from_slice(wanted.name());
         let Some(provable) = Self::provable_at(zone, zone.name(encloser)) else { return Ok(()) };
-        self.prove_encloser_of(zone, wanted, &name[..length], provable, shown)
+        self.prove_encloser_of(zone, wanted, wanted.name(), provable, shown)
     }
 
     /// The closest encloser matches, the next closer name is covered (RFC 5155 §7.2.1).
@@ -145,7 +142,7 @@ impl Answer<'_> {
         shown: &mut Shown<'z>,
     ) -> Result<(), Full> {
         self.show_matching(zone, wanted, encloser, shown)?;
-        self.show_matching(zone, wanted, next_closer(name, encloser), shown).map(|_| ())
+        self.show_matching(zone, wanted, next_closer(name, encloser), shown)
     }
 
     /// The name itself or the nearest above it that has an NSEC3 record.
@@ -171,11 +168,7 @@ impl Answer<'_> {
         text[..2].copy_from_slice(b"\x01*");
         text[2..2 + suffix.len()].copy_from_slice(suffix);
         let wildcard = &text[..2 + suffix.len()];
-        if zone.is_hashed() {
-            self.show_matching(zone, wanted, wildcard, shown).map(|_| ())
-        } else {
-            self.show_before(zone, wanted, wildcard, shown)
-        }
+        self.show_matching(zone, wanted, wildcard, shown)
     }
 
     /// The NSEC record at or before a name.
@@ -192,20 +185,21 @@ impl Answer<'_> {
         }
     }
 
-    /// The NSEC3 record that matches a name, or covers it.
+    /// The record that matches a name, or covers it.
     fn show_matching<'z>(
         &mut self,
         zone: &'z Zone,
         wanted: &Wanted,
         name: &[u8],
         shown: &mut Shown<'z>,
-    ) -> Result<bool, Full> {
+    ) -> Result<(), Full> {
         if !zone.is_hashed() {
-            return self.show_before(zone, wanted, name, shown).map(|()| true);
+            return self.show_before(zone, wanted, name, shown);
         }
-        let Some((node, matches)) = zone.nsec3_for(name) else { return Ok(false) };
-        self.show(zone, wanted, node, NSEC3, shown)?;
-        Ok(matches)
+        match zone.nsec3_for(name) {
+            Some((node, _)) => self.show(zone, wanted, node, NSEC3, shown),
+            None => Ok(()),
+        }
     }
 
     fn show<'z>(

@@ -1,7 +1,7 @@
 //! An authoritative DNS server without its sockets: messages in, messages out.
 //!
 //! `query` reads a request, `zones` finds the zone, `zone` the name in it, `answer` decides, `message` writes. Zones come from
-//! `zonefile`. Nothing here waits, and nothing allocates for a query.
+//! `zonefile`. Nothing here waits, and but for proofs of NSEC nothing allocates for a query.
 
 #![forbid(unsafe_code)]
 

@@ -182,6 +182,13 @@ fn redirections() {
 }
 
 #[test]
+fn transfers_are_not_answered_with_less() {
+    for rtype in [Rtype::AXFR, Rtype::IXFR] {
+        check("example.", rtype, "NOTIMP");
+    }
+}
+
+#[test]
 fn one_of_all() {
     assert_eq!(ask("example.", Rtype::ANY).lines().count(), 3);
 }
